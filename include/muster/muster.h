@@ -1,0 +1,469 @@
+/* muster.h - the manager's side.
+ *
+ *     muster_open --> muster_launch --> muster_module_ship
+ *          |               |                  |
+ *          |        N x muster-worker <-------+   each connects back
+ *          |               |
+ *          +--> muster_call / muster_call_start / muster_broadcast
+ *          |               |
+ *          |         replies, in rank order
+ *          v
+ *     muster_close            workers end, everything is given back
+ *
+ * An operation ends exactly once, with one of: its result; the handler failed
+ * (MUSTER_EREMOTE, with its code and words); the worker was lost
+ * (MUSTER_ELOST, with the reason); the deadline (MUSTER_ETIMEOUT); cancelled
+ * (MUSTER_ECANCELED); the runtime was closed (MUSTER_ECLOSED).
+ *
+ * Threads: every function may be called from any thread at any time, except
+ * where its own comment says otherwise. Callbacks run on one thread of the
+ * runtime, one at a time, in order; they may use the whole interface except
+ * muster_close, which would wait for itself.
+ *
+ * Times: every timeout is in milliseconds and turned into a deadline at once;
+ * it covers the whole operation.
+ */
+#ifndef MUSTER_MUSTER_H
+#define MUSTER_MUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <muster/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct muster muster;
+typedef struct muster_future muster_future;
+
+#define MUSTER_ANY UINT32_MAX      /* rank: whichever worker has least to do */
+#define MUSTER_FOREVER INT64_C(-1) /* timeout: none */
+#define MUSTER_DEFAULT_MS INT64_C(0) /* timeout: what the options say */
+
+/* How workers come to be. */
+typedef enum muster_launcher {
+    MUSTER_LAUNCHER_AUTO,  /* k8s inside a Pod, else local */
+    MUSTER_LAUNCHER_LOCAL, /* child processes              */
+    MUSTER_LAUNCHER_K8S    /* Pods                         */
+} muster_launcher;
+
+typedef enum muster_state {
+    MUSTER_ASKED,   /* it is to be; nothing runs yet                       */
+    MUSTER_BOOTING, /* its process runs and has not connected back         */
+    MUSTER_JOINING, /* connected; modules are being loaded                 */
+    MUSTER_READY,   /* takes calls                                         */
+    MUSTER_CUT,     /* its link was cut; it may come back                  */
+    MUSTER_LEAVING, /* it was told to end                                  */
+    MUSTER_GONE,    /* ended as it was told                                */
+    MUSTER_LOST     /* ended otherwise; the verdict says how               */
+} muster_state;
+
+/* The name of a state: "ready". Static, never NULL. Thread: any. */
+MUSTER_API const char *muster_state_name(muster_state state);
+
+/* A worker changed its state. */
+typedef struct muster_event {
+    uint32_t rank;
+    uint32_t incarnation;
+    muster_state from;
+    muster_state to;
+    const char *text; /* why, one sentence, may be ""; valid in the callback */
+} muster_event;
+
+typedef enum muster_level {
+    MUSTER_LOG_ERROR,
+    MUSTER_LOG_WARN,
+    MUSTER_LOG_INFO,
+    MUSTER_LOG_DEBUG
+} muster_level;
+
+/* One line a worker printed: no newline in it, not terminated, may hold any
+ * bytes. `stream` is 1 or 2. Lines of one stream come in order. */
+typedef void (*muster_output_fn)(void *arg, uint32_t rank, int stream,
+                                 const char *line, size_t len);
+typedef void (*muster_event_fn)(void *arg, const muster_event *event);
+
+/* One named event of the runtime: `id` is stable ("WORKER-LOST"), `text` is
+ * key=value pairs. Called from any thread of the runtime, never two at once;
+ * must not call back into it. */
+typedef void (*muster_log_fn)(void *arg, muster_level level, const char *id,
+                              const char *text);
+
+/* Options are a value: start from MUSTER_OPTIONS_INIT, change what you want,
+ * give it to muster_open, which copies it. Strings are borrowed until then. */
+typedef struct muster_options {
+    size_t bytes; /* sizeof(muster_options), set by the initialiser */
+    muster_launcher launcher;   /* AUTO                                       */
+    const char *worker;         /* path of muster-worker; NULL: MUSTER_WORKER,
+                                   beside the library or program, then PATH   */
+    const char *listen;         /* address to bind, "127.0.0.1", "::1"; NULL:
+                                   127.0.0.1 for the local launcher           */
+    uint16_t port;              /* 0: any free port                           */
+    uint32_t threads;           /* handlers at a time on each worker; 1       */
+    int64_t pending_timeout_ms; /* launch: until ready; 180,000           */
+    int64_t heartbeat_timeout_ms; /* silence that counts as death; 30,000;
+                                     0 = never, for debuggers               */
+    int64_t call_timeout_ms;    /* default deadline of operations; FOREVER    */
+    int64_t grace_ms;           /* close: for handlers to return; 1,000       */
+    const char *const *env;     /* "NAME=VALUE", NULL-terminated, added to a
+                                   worker's otherwise clean environment; NULL */
+    const char *const *modules; /* paths on the worker's side, loaded by every
+                                   worker, NULL-terminated; NULL            */
+    muster_level log_level;     /* WARN                                       */
+    muster_log_fn on_log;       /* NULL: silent                               */
+    muster_event_fn on_event;   /* NULL                                       */
+    muster_output_fn on_output; /* NULL: worker output is dropped; see
+                                   muster_print_output                      */
+    void *arg;                  /* first argument of the three above          */
+} muster_options;
+
+#define MUSTER_OPTIONS_INIT                                                    \
+    {                                                                          \
+        sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, 0, 1,        \
+            180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, MUSTER_LOG_WARN,  \
+            NULL, NULL, NULL, NULL                                             \
+    }
+
+/* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both
+ * set. Thread: any that does not race with setenv. */
+MUSTER_API bool muster_is_k8s(void);
+
+/* Open a runtime: a socket that listens, no workers yet.
+ *
+ *   options   copied; NULL = all defaults
+ *   m         set on MUSTER_OK only; yours, muster_close
+ *   err       may be NULL; filled on failure only
+ *
+ * Thread:  any. The runtime starts two threads of its own and libzmq's.
+ * Success: the address is bound and the loop runs.
+ * Errors:  MUSTER_EINVAL   an option makes no sense; the text names it
+ *          MUSTER_EADDR    the address or port cannot be bound
+ *          MUSTER_ENOTSUP  the launcher is not in this build
+ *          MUSTER_ESYS, MUSTER_ENOMEM
+ */
+MUSTER_API muster_err muster_open(const muster_options *options, muster **m,
+                                  muster_error *err);
+
+/* End everything: outstanding operations end with MUSTER_ECLOSED, workers are
+ * told to end and are killed after the options' grace_ms, threads stop, memory
+ * is given back, *m becomes NULL. Takes about grace_ms at most.
+ *
+ *   m        may be NULL, or point to NULL
+ *
+ * Thread:  any but a callback's; no other call may use *m afterwards, and
+ *          futures that are left may only be read and destroyed.
+ */
+MUSTER_API void muster_close(muster **m);
+
+/* End every operation, from any thread, without giving anything back yet:
+ * what is outstanding ends with MUSTER_ECLOSED, and so does what is asked for
+ * afterwards; workers are told to end. For signal-handling threads;
+ * muster_close must follow when nobody uses the runtime any more.
+ *
+ * Thread:  any but a callback's or a signal handler's.
+ */
+MUSTER_API void muster_shutdown(muster *m);
+
+/* Where workers connect to: "tcp://127.0.0.1:41235". Borrowed until
+ * muster_close. Thread: any. */
+MUSTER_API const char *muster_endpoint(const muster *m);
+
+/* The session's public id, 32 hexadecimal digits. Borrowed until muster_close.
+ * Thread: any. */
+MUSTER_API const char *muster_session(const muster *m);
+
+/* Start n more workers and wait for them.
+ *
+ *   n        how many; 1 .. 65,535 in a session
+ *   min      with at least so many it is a success; 0 counts as n
+ *   nready   how many came up; may be NULL; set in any case
+ *
+ * The wait ends when all n are ready, or when options.pending_timeout_ms is
+ * over, or when those that are still alive are all ready. Workers that are
+ * not ready by then are ended; each has an event and a verdict.
+ *
+ * Thread:  any. Several launches may run at once.
+ * Success: at least min are ready.
+ * Errors:  MUSTER_EQUORUM  fewer; the text says why the first one is missing.
+ *                          Those that came up are ended too
+ *          MUSTER_EINVAL   n is 0 or too large, or min > n
+ *          MUSTER_ECLOSED, MUSTER_ENOMEM
+ */
+MUSTER_API muster_err muster_launch(muster *m, uint32_t n, uint32_t min,
+                                    uint32_t *nready, muster_error *err);
+
+/* End workers gracefully: they take no new calls, finish those they have, run
+ * their modules' end functions and exit with 0.
+ *
+ *   ranks, nranks   which; NULL, 0 = all
+ *   timeout_ms      after which the rest is killed; 0 = call_timeout_ms
+ *
+ * Thread:  any.
+ * Success: all of them are gone, none was killed.
+ * Errors:  MUSTER_ETIMEOUT  some had to be killed; calls on them end
+ * MUSTER_ELOST MUSTER_EWORKER   one of the ranks is not a live worker; the
+ * others are ended all the same MUSTER_ELOST     one ended in another way than
+ * it was told MUSTER_ECLOSED
+ */
+MUSTER_API muster_err muster_remove(muster *m, const uint32_t *ranks,
+                                    size_t nranks, int64_t timeout_ms,
+                                    muster_error *err);
+
+/* How many workers are ready. Thread: any. */
+MUSTER_API uint32_t muster_size(muster *m);
+
+/* The ranks of the ready workers, ascending.
+ *
+ *   ranks, max   filled with at most max of them
+ *
+ * Thread:  any.
+ * Success: how many are ready, which may be more than max.
+ */
+MUSTER_API size_t muster_ranks(muster *m, uint32_t *ranks, size_t max);
+
+#define MUSTER_NAME_TEXT 128
+
+typedef struct muster_info {
+    uint32_t rank;
+    uint32_t incarnation;
+    muster_state state;
+    int64_t pid;                     /* local process, or 0                */
+    uint32_t calls;                  /* outstanding on it                  */
+    int64_t silent_ms;               /* since it was last heard, or -1     */
+    int exit_status;                 /* when it has exited, else -1        */
+    int exit_signal;                 /* when a signal ended it, else 0     */
+    char name[MUSTER_NAME_TEXT];     /* "worker 3", Pod name               */
+    char verdict[MUSTER_ERROR_TEXT]; /* why it ended, or ""                */
+} muster_info;
+
+/* What is known of one worker, of the past ones too.
+ *
+ * Thread:  any.
+ * Success: *info is filled.
+ * Errors:  MUSTER_EWORKER   there never was such a rank
+ */
+MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
+                                         muster_info *info, muster_error *err);
+
+/* ------------------------------------------------------------- modules -- */
+
+/* Ship a module: every present worker loads it, and so does each later one
+ * before it is ready. Its bytes are read once, now. Shipping the same bytes
+ * again changes nothing.
+ *
+ *   path     a file here; its last part is the module's name on the workers
+ *
+ * Thread:  any.
+ * Success: loaded on all workers that were ready.
+ * Errors:  MUSTER_EMODULE   not readable, not a shared object, built for
+ *                           another version, its start function failed, or
+ *                           other bytes were shipped under that name; the
+ *                           text has the loader's words and the rank
+ *          MUSTER_ELOST, MUSTER_ETIMEOUT, MUSTER_ECLOSED, MUSTER_ENOMEM
+ *          After an error later workers do not load it.
+ */
+MUSTER_API muster_err muster_module_ship(muster *m, const char *path,
+                                         muster_error *err);
+
+/* The same for a file that is already on the workers' side, in their image.
+ *
+ *   path     as a worker sees it; absolute, or found by its dlopen
+ */
+MUSTER_API muster_err muster_module_load(muster *m, const char *path,
+                                         muster_error *err);
+
+/* --------------------------------------------------------------- calls -- */
+
+/* A result. `data` has `len` bytes, aligned for any type, and one zero byte
+ * after them that does not count. */
+typedef struct muster_reply {
+    const void *data;
+    size_t len;
+    uint32_t rank; /* who answered */
+} muster_reply;
+
+/* Give a reply back and set *reply to NULL. Thread: any. */
+MUSTER_API void muster_reply_destroy(muster_reply **reply);
+
+/* Run handler `name` on worker `rank` and wait for its answer.
+ *
+ *   rank        a ready worker, or MUSTER_ANY
+ *   body, len   request bytes, borrowed until the return; any size
+ *   timeout_ms  whole call, from now; 0 = the options' call_timeout_ms
+ *   reply       set on MUSTER_OK only; yours, muster_reply_destroy; NULL when
+ *               the answer does not matter
+ *   err         may be NULL; filled on failure only
+ *
+ * Thread:  any. Blocks the caller only.
+ * Success: the handler ran and returned 0.
+ * Errors:  MUSTER_EREMOTE     it returned something else: err->remote, and its
+ *                             words in err->text
+ *          MUSTER_ENOHANDLER  no such handler there
+ *          MUSTER_EWORKER     no ready worker of that rank, or none at all
+ *          MUSTER_ELOST       the worker or its link ended first; the handler
+ *                             may have run. The text is the verdict
+ *          MUSTER_ETIMEOUT    no answer in time; the handler is told (see
+ *                             muster_ctx_canceled) and may still run
+ *          MUSTER_ECLOSED, MUSTER_ENOMEM, MUSTER_EINVAL
+ */
+MUSTER_API muster_err muster_call(muster *m, uint32_t rank, const char *name,
+                                  const void *body, size_t len,
+                                  int64_t timeout_ms, muster_reply **reply,
+                                  muster_error *err);
+
+/* Start the same call and go on.
+ *
+ *   body     copied
+ *   future   set on MUSTER_OK only; yours, muster_future_destroy
+ *
+ * Thread:  any.
+ * Success: accepted; everything else is the future's outcome.
+ * Errors:  MUSTER_EINVAL, MUSTER_ENOMEM, MUSTER_ECLOSED
+ */
+MUSTER_API muster_err muster_call_start(muster *m, uint32_t rank,
+                                        const char *name, const void *body,
+                                        size_t len, int64_t timeout_ms,
+                                        muster_future **future,
+                                        muster_error *err);
+
+/* Start a call whose outcome nobody wants. A failure is a log line
+ * (POST-FAILED).
+ *
+ * Thread:  any.
+ * Success: accepted. Posts and calls of one thread to one rank start there in
+ *          the order they were made.
+ * Errors:  as muster_call_start
+ */
+MUSTER_API muster_err muster_post(muster *m, uint32_t rank, const char *name,
+                                  const void *body, size_t len,
+                                  muster_error *err);
+
+/* ------------------------------------------------------------- futures -- */
+
+/* Wait until the future has its outcome.
+ *
+ *   timeout_ms   0 = only look; MUSTER_FOREVER
+ *
+ * Thread:  any, several at once.
+ * Success: true: it has. False: not yet.
+ */
+MUSTER_API bool muster_future_wait(muster_future *future, int64_t timeout_ms);
+
+/* Wait until one of several has its outcome.
+ *
+ *   futures, n   NULL entries are passed over
+ *
+ * Thread:  any.
+ * Success: the index of one that has; n when the time was over first, or when
+ *          all entries are NULL.
+ */
+MUSTER_API size_t muster_future_wait_any(muster_future *const *futures,
+                                         size_t n, int64_t timeout_ms);
+
+/* The outcome, after waiting for it without end.
+ *
+ *   reply    as for muster_call; the first caller gets it, a second one gets
+ *            MUSTER_EINVAL. NULL leaves it in the future
+ *
+ * Thread:  any.
+ * Success and errors: those of muster_call.
+ */
+MUSTER_API muster_err muster_future_result(muster_future *future,
+                                           muster_reply **reply,
+                                           muster_error *err);
+
+/* Ask for an early end: MUSTER_ECANCELED, unless it ended before. The handler
+ * is told and may still run. Thread: any. Does not wait. */
+MUSTER_API void muster_future_cancel(muster_future *future);
+
+/* Have `fn` called once with the outcome there; at once when it is there
+ * already. The future is borrowed by the callback.
+ *
+ * Thread:  any; fn runs on the runtime's callback thread.
+ * Success: it will be called exactly once, at the latest during muster_close.
+ * Errors:  MUSTER_EINVAL   the future has a callback already
+ *          MUSTER_ECLOSED  after muster_close
+ */
+typedef void (*muster_future_fn)(void *arg, muster_future *future);
+MUSTER_API muster_err muster_future_then(muster_future *future,
+                                         muster_future_fn fn, void *arg);
+
+/* Give the future back and set *future to NULL. The call goes on; cancel it
+ * first if it should not. Thread: any, when no one else uses it. */
+MUSTER_API void muster_future_destroy(muster_future **future);
+
+/* ----------------------------------------------------------- broadcast -- */
+
+/* A set of workers. NULL where one is asked for means all ready ones. */
+typedef struct muster_set {
+    enum { MUSTER_SET_ALL, MUSTER_SET_IDLE, MUSTER_SET_LIST } kind;
+    const uint32_t *ranks; /* LIST: which, any order, no rank twice */
+    size_t nranks;
+} muster_set;
+
+/* One worker's part of a broadcast. */
+typedef struct muster_result {
+    uint32_t rank;
+    muster_err code;  /* as muster_call                                    */
+    int remote;       /* the handler's code with MUSTER_EREMOTE            */
+    const void *data; /* its result with MUSTER_OK, else NULL; as in reply */
+    size_t len;
+    const char *text; /* why not, or ""                                    */
+} muster_result;
+
+typedef struct muster_results {
+    size_t n;                   /* one for each member of the set           */
+    size_t nfailed;             /* how many are not MUSTER_OK               */
+    const muster_result *items; /* in rank order                            */
+} muster_results;
+
+/* Run a handler on every worker of a set with one shared request, and gather
+ * the answers. With an empty request it is a barrier.
+ *
+ *   set         NULL = all ready workers
+ *   body, len   borrowed until the return
+ *   timeout_ms  the whole of it; those that did not answer by then end with
+ *               MUSTER_ETIMEOUT each
+ *   results     set on MUSTER_OK and MUSTER_EPARTIAL; yours; may be NULL
+ *
+ * Thread:  any.
+ * Success: every worker of the set ran the handler and it returned 0. A set
+ *          without workers is MUSTER_EWORKER.
+ * Errors:  MUSTER_EPARTIAL  at least one failed; err->text has the first, by
+ *                           rank
+ *          MUSTER_EWORKER   a listed rank is not ready (nothing was sent), or
+ *                           the set is empty
+ *          MUSTER_ECLOSED, MUSTER_ENOMEM, MUSTER_EINVAL
+ */
+MUSTER_API muster_err muster_broadcast(muster *m, const muster_set *set,
+                                       const char *name, const void *body,
+                                       size_t len, int64_t timeout_ms,
+                                       muster_results **results,
+                                       muster_error *err);
+
+/* Give results back and set *results to NULL. Thread: any. */
+MUSTER_API void muster_results_destroy(muster_results **results);
+
+/* -------------------------------------------------------------- output -- */
+
+/* A ready-made options.on_output: writes "From worker N:\t" and the line to
+ * standard output or standard error, whichever the worker used. */
+MUSTER_API void muster_print_output(void *arg, uint32_t rank, int stream,
+                                    const char *line, size_t len);
+
+/* The script's own entry, when it is started by `muster run`: defined by the
+ * script, called on the manager once all workers are ready.
+ *
+ *   argc, argv   argv[0] is the script, the rest what followed it
+ *
+ * Returns the exit status of `muster run`.
+ */
+MUSTER_API int muster_main(muster *m, int argc, char **argv);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static atomic_long fuse; /* 0: off; 1: fails now */
+
+static int must_fail(void)
+{
+    long left = atomic_load_explicit(&fuse, memory_order_relaxed);
+
+    if (left == 0)
+        return 0;
+    if (left == 1)
+        return 1;
+    atomic_store_explicit(&fuse, left - 1, memory_order_relaxed);
+    return 0;
+}
+
+void mst_alloc_fail_after(long n)
+{
+    atomic_store(&fuse, n);
+}
+
+void *mst_alloc(size_t bytes)
+{
+    return must_fail() ? NULL : malloc(bytes > 0 ? bytes : 1);
+}
+
+void *mst_calloc(size_t n, size_t bytes)
+{
+    return must_fail() ? NULL : calloc(n > 0 ? n : 1, bytes > 0 ? bytes : 1);
+}
+
+void *mst_realloc(void *p, size_t bytes)
+{
+    return must_fail() ? NULL : realloc(p, bytes > 0 ? bytes : 1);
+}
+
+char *mst_strdup(const char *text)
+{
+    size_t bytes;
+    char *copy;
+
+    if (text == NULL)
+        return NULL;
+    bytes = strlen(text) + 1;
+    copy = mst_alloc(bytes);
+    if (copy != NULL)
+        memcpy(copy, text, bytes);
+    return copy;
+}
+
+void mst_free(void *p)
+{
+    free(p);
+}
+
+void mst_drop(void *pp)
+{
+    void *p;
+
+    memcpy(&p, pp, sizeof(p));
+    free(p);
+}
+
+void mst_drop_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}

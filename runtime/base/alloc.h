@@ -1,0 +1,24 @@
+/* alloc.h - memory, with one hook so that tests can make it fail.
+ *
+ * Everything that is sized by what users or peers send goes through these and
+ * returns NULL when there is no memory.
+ */
+#ifndef MST_ALLOC_H
+#define MST_ALLOC_H
+
+#include <stddef.h>
+
+void *mst_alloc(size_t bytes); /* not cleared                     */
+void *mst_calloc(size_t n, size_t bytes);
+void *mst_realloc(void *p, size_t bytes);
+char *mst_strdup(const char *text); /* NULL in, NULL out               */
+void mst_free(void *p);
+
+/* For MST_AUTO: frees what a local pointer points to. */
+void mst_drop(void *pp);
+void mst_drop_fd(int *fd);
+
+/* Tests: fail the n-th allocation from now, and all after it; 0 = never. */
+void mst_alloc_fail_after(long n);
+
+#endif

@@ -1,0 +1,239 @@
+#include "bulk/lane.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+/* An open message goes out when it is as long as this, so that the peer can
+ * begin before we are done. */
+#define OPEN_BYTES ((size_t)64 << 10)
+#define OPEN_KEPT ((size_t)4 << 10) /* an idle peer's buffer is no larger */
+/* A chunk shorter than this is not worth a record: wait for credit. */
+#define CHUNK_MIN ((size_t)16 << 10)
+
+void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
+                   void *arg)
+{
+    memset(lane, 0, sizeof(*lane));
+    lane->send = send;
+    lane->arg = arg;
+    lane->heard_ms = lane->sent_ms = mst_now_ms();
+    TAILQ_INIT(&lane->queue);
+    mst_credit_init(&lane->out_credit, MST_WIRE_WINDOW);
+    mst_credit_init(&lane->in_credit, MST_WIRE_WINDOW);
+}
+
+void mst_lane_fini(mst_lane *lane)
+{
+    mst_out *out;
+
+    while ((out = TAILQ_FIRST(&lane->queue)) != NULL) {
+        TAILQ_REMOVE(&lane->queue, out, link);
+        out->queued = false;
+    }
+    mst_assembly_fini(&lane->in);
+    mst_free(lane->open);
+    lane->open = NULL;
+    lane->used = lane->room = 0;
+}
+
+static void send_message(mst_lane *lane, zmq_msg_t *message)
+{
+    if (!lane->send(lane->arg, message)) {
+        zmq_msg_close(message);
+        lane->broken = true;
+    }
+    lane->sent_ms = mst_now_ms();
+}
+
+static void send_open(mst_lane *lane)
+{
+    zmq_msg_t message;
+
+    if (lane->used == 0)
+        return;
+    if (zmq_msg_init_size(&message, lane->used) != 0) {
+        lane->broken = true;
+    } else {
+        memcpy(zmq_msg_data(&message), lane->open, lane->used);
+        send_message(lane, &message);
+    }
+    lane->used = 0;
+    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue)) {
+        mst_free(lane->open);
+        lane->open = NULL;
+        lane->room = 0;
+    }
+}
+
+/* Make room for `bytes` more in the open message. */
+static bool make_room(mst_lane *lane, size_t bytes)
+{
+    size_t room = lane->room > 0 ? lane->room : 1024;
+    unsigned char *open;
+
+    if (lane->used > 0 && lane->used + bytes > OPEN_BYTES)
+        send_open(lane);
+    while (room < lane->used + bytes)
+        room *= 2;
+    if (room == lane->room)
+        return true;
+    open = mst_realloc(lane->open, room);
+    if (open == NULL) {
+        lane->broken = true;
+        return false;
+    }
+    lane->open = open;
+    lane->room = room;
+    return true;
+}
+
+/* A record too long to share a message gets its own, without a second copy. */
+static void put_alone(mst_lane *lane, const mst_record *record, size_t bytes)
+{
+    zmq_msg_t message;
+    mst_writer w;
+
+    send_open(lane);
+    if (zmq_msg_init_size(&message, bytes) != 0) {
+        lane->broken = true;
+        return;
+    }
+    w = mst_writer_of(zmq_msg_data(&message), bytes);
+    mst_wire_put(&w, record);
+    if (w.ok && w.left == 0) {
+        send_message(lane, &message);
+        return;
+    }
+    zmq_msg_close(&message);
+    lane->broken = true;
+}
+
+static void put(mst_lane *lane, const mst_record *record, size_t bytes)
+{
+    mst_writer w;
+
+    if (lane->broken || !make_room(lane, bytes))
+        return;
+    w = mst_writer_of(lane->open + lane->used, lane->room - lane->used);
+    mst_wire_put(&w, record);
+    if (w.ok)
+        lane->used += mst_written(&w);
+    else
+        lane->broken = true;
+}
+
+void mst_lane_put(mst_lane *lane, const mst_record *record)
+{
+    put(lane, record, mst_wire_fields(record) + record->body.len);
+}
+
+void mst_lane_queue(mst_lane *lane, mst_out *out)
+{
+    out->queued = true;
+    out->begun = false;
+    out->sent = 0;
+    TAILQ_INSERT_TAIL(&lane->queue, out, link);
+}
+
+bool mst_lane_drop(mst_lane *lane, mst_out *out)
+{
+    const bool unseen = out->queued && !out->begun;
+
+    if (!out->queued)
+        return false;
+    TAILQ_REMOVE(&lane->queue, out, link);
+    out->queued = false;
+    if (!unseen) {
+        const mst_record abort = {.kind = MST_ABORT, .id = out->id};
+
+        mst_lane_put(lane, &abort);
+    }
+    return unseen;
+}
+
+/* How much of a payload the next record may carry; false: wait for credit. */
+static bool next_piece(const mst_lane *lane, const mst_out *out, size_t fields,
+                       size_t *piece)
+{
+    const size_t all = out->payload != NULL ? out->payload->len : 0;
+    size_t n = all - out->sent;
+    size_t credit = lane->out_credit.left;
+
+    if (n > MST_WIRE_MESSAGE - fields)
+        n = MST_WIRE_MESSAGE - fields;
+    if (credit < mst_wire_cost(0))
+        return false;
+    credit -= mst_wire_cost(0);
+    if (n > credit) {
+        if (credit < CHUNK_MIN)
+            return false;
+        n = credit;
+    }
+    *piece = n;
+    return true;
+}
+
+/* Send one record of the first payload in the queue; false: wait. */
+static bool send_piece(mst_lane *lane, mst_out *out)
+{
+    const size_t all = out->payload != NULL ? out->payload->len : 0;
+    mst_record record = {.kind = MST_CHUNK, .id = out->id, .offset = out->sent};
+    size_t fields, n;
+
+    if (!out->begun) {
+        out->head(out, &record);
+        record.total = all;
+    }
+    fields = mst_wire_fields(&record);
+    if (!next_piece(lane, out, fields, &n))
+        return false;
+    record.body = (mst_span){
+        n > 0 ? (const char *)out->payload->data + out->sent : "", n};
+    if (fields + n > OPEN_BYTES / 2)
+        put_alone(lane, &record, fields + n);
+    else
+        put(lane, &record, fields + n);
+    mst_credit_pay(&lane->out_credit, mst_wire_cost(n));
+    out->begun = true;
+    out->sent += n;
+    if (out->sent == all) {
+        TAILQ_REMOVE(&lane->queue, out, link);
+        out->queued = false;
+        if (out->gone != NULL)
+            out->gone(out);
+    }
+    return true;
+}
+
+bool mst_lane_flush(mst_lane *lane)
+{
+    mst_out *out;
+    bool some = false;
+
+    while (!lane->broken && (out = TAILQ_FIRST(&lane->queue)) != NULL &&
+           send_piece(lane, out))
+        some = true;
+    if (lane->used > 0 && !lane->broken) {
+        send_open(lane);
+        some = true;
+    }
+    return some;
+}
+
+bool mst_lane_credit(mst_lane *lane, uint32_t bytes)
+{
+    return mst_credit_get(&lane->out_credit, bytes);
+}
+
+void mst_lane_earn(mst_lane *lane, uint32_t cost)
+{
+    const uint32_t give = mst_credit_earn(&lane->in_credit, cost);
+
+    if (give > 0) {
+        const mst_record credit = {.kind = MST_CREDIT, .credit = give};
+
+        mst_lane_put(lane, &credit);
+    }
+}

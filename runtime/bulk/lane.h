@@ -1,0 +1,72 @@
+/* lane.h - one side of one connection: records out, payloads in order.
+ *
+ * Control records go into the open message at once; payloads wait in a queue
+ * for credit and go out first come, first served, cut into chunks. Records
+ * that are put in one turn of the loop share messages; flush sends them.
+ *
+ * Loop thread only.
+ */
+#ifndef MST_LANE_H
+#define MST_LANE_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <zmq.h>
+
+#include "bulk/chunk.h"
+#include "bulk/credit.h"
+#include "bulk/payload.h"
+#include "link/wire.h"
+
+/* A payload that waits to be sent; lives in what it belongs to. */
+typedef struct mst_out {
+    TAILQ_ENTRY(mst_out) link;
+    /* Fill the record's fields (kind, id, total is len, ...) when it goes. */
+    void (*head)(struct mst_out *out, mst_record *record);
+    /* Its last byte is in a message; may free the object. May be NULL. */
+    void (*gone)(struct mst_out *out);
+    mst_payload
+        *payload; /* borrowed: the owner holds the reference; NULL: 0 bytes */
+    size_t sent;
+    uint64_t id;
+    bool queued, begun;
+} mst_out;
+
+typedef struct mst_lane {
+    /* Send one message, taking it; false when the connection is gone. */
+    bool (*send)(void *arg, zmq_msg_t *message);
+    void *arg;
+    TAILQ_HEAD(, mst_out) queue;
+    mst_credit out_credit, in_credit;
+    mst_assembly in;
+    unsigned char *open; /* the message that is being filled */
+    size_t used, room;
+    bool broken; /* a send failed, or no memory for one */
+    int64_t sent_ms, heard_ms;
+} mst_lane;
+
+void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
+                   void *arg);
+void mst_lane_fini(mst_lane *lane); /* empties the queue without a word */
+
+/* A control record, in front of queued payloads. */
+void mst_lane_put(mst_lane *lane, const mst_record *record);
+
+/* A payload, behind those that wait. */
+void mst_lane_queue(mst_lane *lane, mst_out *out);
+
+/* Take a payload back: the peer gets ABORT if it has seen a part. True when
+ * nothing of it had been sent. */
+bool mst_lane_drop(mst_lane *lane, mst_out *out);
+
+/* Send what credit allows and what is in the open message. True: something
+ * was sent. */
+bool mst_lane_flush(mst_lane *lane);
+
+/* The peer's CREDIT. False: it does not play by the rules. */
+bool mst_lane_credit(mst_lane *lane, uint32_t bytes);
+
+/* `cost` of what came is dealt with; tells the peer now and then. */
+void mst_lane_earn(mst_lane *lane, uint32_t cost);
+
+#endif

@@ -1,0 +1,62 @@
+#include "bulk/payload.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+static mst_payload *make(const void *data, size_t len, size_t extra)
+{
+    mst_payload *p = mst_alloc(sizeof(*p) + extra);
+
+    if (p == NULL)
+        return NULL;
+    atomic_init(&p->refs, 1);
+    p->data = data;
+    p->len = len;
+    p->owned = NULL;
+    return p;
+}
+
+mst_payload *mst_payload_copy(const void *data, size_t len)
+{
+    mst_payload *p = make(NULL, len, len);
+
+    if (p == NULL)
+        return NULL;
+    if (len > 0)
+        memcpy(p + 1, data, len);
+    p->data = p + 1;
+    return p;
+}
+
+mst_payload *mst_payload_borrow(const void *data, size_t len)
+{
+    return make(data, len, 0);
+}
+
+mst_payload *mst_payload_own(void *data, size_t len)
+{
+    mst_payload *p = make(data, len, 0);
+
+    if (p != NULL)
+        p->owned = data;
+    return p;
+}
+
+mst_payload *mst_payload_ref(mst_payload *payload)
+{
+    atomic_fetch_add_explicit(&payload->refs, 1, memory_order_relaxed);
+    return payload;
+}
+
+void mst_payload_unref(mst_payload **payload)
+{
+    mst_payload *p = *payload;
+
+    *payload = NULL;
+    if (p == NULL ||
+        atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    mst_free(p->owned);
+    mst_free(p);
+}

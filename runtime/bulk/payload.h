@@ -1,0 +1,27 @@
+/* payload.h - bytes that several transfers read: counted, immutable. */
+#ifndef MST_PAYLOAD_H
+#define MST_PAYLOAD_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+typedef struct mst_payload {
+    atomic_uint refs;
+    const void *data;
+    size_t len;
+    void *owned; /* freed with the payload, or NULL */
+} mst_payload;
+
+/* A copy of the bytes; NULL: no memory. */
+mst_payload *mst_payload_copy(const void *data, size_t len);
+
+/* The bytes stay the caller's until the last reference is gone. */
+mst_payload *mst_payload_borrow(const void *data, size_t len);
+
+/* Takes a block from mst_alloc; on NULL it stays the caller's. */
+mst_payload *mst_payload_own(void *data, size_t len);
+
+mst_payload *mst_payload_ref(mst_payload *payload);
+void mst_payload_unref(mst_payload **payload); /* NULL inside is fine */
+
+#endif

@@ -1,0 +1,62 @@
+/* launcher.h - how workers come to be. A launcher starts a process or a Pod
+ * for (rank, incarnation), hands it the cookie, and reports what it sees. It
+ * knows nothing of connections; being ready is not its word to say.
+ *
+ * All functions and reports: the driver of the loop.
+ */
+#ifndef MST_LAUNCHER_H
+#define MST_LAUNCHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <muster/muster.h>
+
+/* What to start. Borrowed during the call. */
+typedef struct mst_start {
+    uint32_t rank, incarnation;
+    const char *cookie; /* secret text, see cookie.h */
+    size_t cookie_len;
+} mst_start;
+
+typedef enum mst_report_kind {
+    MST_REPORT_STARTED, /* it runs: pid and name are set                     */
+    MST_REPORT_OUTPUT,  /* a line it printed                                 */
+    MST_REPORT_NOTE,    /* its own last words about why it ends              */
+    MST_REPORT_ENDED    /* it is over, and all its output was reported       */
+} mst_report_kind;
+
+typedef struct mst_report {
+    mst_report_kind kind;
+    uint32_t rank, incarnation;
+    int64_t pid;      /* STARTED                                            */
+    const char *name; /* STARTED: "pid 123", a Pod's name                   */
+    int stream;       /* OUTPUT: 1 or 2                                     */
+    const char *text; /* OUTPUT, NOTE: not terminated                       */
+    size_t len;
+    int exit_status; /* ENDED: status, or -1                               */
+    int exit_signal; /* ENDED: signal, or 0                                */
+} mst_report;
+
+typedef void (*mst_report_fn)(void *arg, const mst_report *report);
+
+typedef enum mst_end {
+    MST_END_ASK, /* SIGTERM */
+    MST_END_KILL /* SIGKILL, with all it has started */
+} mst_end;
+
+typedef struct mst_launcher {
+    const char *name;
+    /* Begin one; reports follow. An error means that nothing was started and
+     * none will follow. */
+    muster_err (*start)(struct mst_launcher *self, const mst_start *what,
+                        muster_error *err);
+    /* End one; unknown ranks are ignored. ENDED follows. */
+    void (*end)(struct mst_launcher *self, uint32_t rank, mst_end how);
+    /* Output is read or not (a sink that cannot follow). */
+    void (*flow)(struct mst_launcher *self, bool read);
+    /* Kill what is left without reports, and free. */
+    void (*destroy)(struct mst_launcher **self);
+} mst_launcher;
+
+#endif

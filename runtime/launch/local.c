@@ -1,0 +1,421 @@
+#include "launch/local.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/fail.h"
+#include "launch/lines.h"
+#include "launch/spawn.h"
+
+typedef struct local local;
+
+typedef struct kid {
+    TAILQ_ENTRY(kid) link;
+    local *owner;
+    uint32_t rank, incarnation;
+    mst_child child;
+    mst_watch end, line, output[2];
+    mst_lines lines[2];
+    int stream; /* of the lines that are being reported */
+} kid;
+
+struct local {
+    mst_launcher base; /* first: the launcher is this object */
+    mst_poll *poll;
+    mst_log *log;
+    char worker[PATH_MAX];
+    char **env; /* NULL-terminated */
+    mst_report_fn report;
+    void *arg;
+    bool reading;
+    TAILQ_HEAD(, kid) kids;
+};
+
+/* ------------------------------------------------------------- finding -- */
+
+static bool try_beside(const char *file, const char *dir, char *path)
+{
+    const char *slash = strrchr(file, '/');
+
+    if (slash == NULL)
+        return false;
+    return snprintf(path, PATH_MAX, "%.*s/%smuster-worker", (int)(slash - file),
+                    file, dir) < PATH_MAX &&
+           access(path, X_OK) == 0;
+}
+
+static bool find_beside_us(char *path)
+{
+    char self[PATH_MAX] = "", library[PATH_MAX] = "";
+    Dl_info info;
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    if (n > 0)
+        self[n] = '\0';
+    if (dladdr((void *)find_beside_us, &info) != 0 && info.dli_fname != NULL &&
+        realpath(info.dli_fname, library) != NULL &&
+        (try_beside(library, "", path) ||
+         try_beside(library, "../bin/", path) ||
+         try_beside(library, "../../bin/", path)))
+        return true;
+    return try_beside(self, "", path) || try_beside(self, "../bin/", path);
+}
+
+static bool find_in_path(char *path)
+{
+    const char *at = getenv("PATH");
+
+    while (at != NULL && *at != '\0') {
+        const char *end = strchrnul(at, ':');
+
+        if (end > at &&
+            snprintf(path, PATH_MAX, "%.*s/muster-worker", (int)(end - at),
+                     at) < PATH_MAX &&
+            access(path, X_OK) == 0)
+            return true;
+        at = *end == ':' ? end + 1 : end;
+    }
+    return false;
+}
+
+muster_err mst_local_find(const char *asked, char *path, muster_error *err)
+{
+    const char *source = "the options";
+
+    if (asked == NULL) {
+        asked = getenv("MUSTER_WORKER");
+        source = "MUSTER_WORKER";
+    }
+    if (asked != NULL && asked[0] != '\0') {
+        if (strlen(asked) < PATH_MAX && access(asked, X_OK) == 0) {
+            strcpy(path, asked);
+            return MUSTER_OK;
+        }
+        return mst_fail(err, MUSTER_EINVAL,
+                        "the worker program %s (from %s) cannot be run: %s",
+                        asked, source, strerrordesc_np(errno));
+    }
+    if (find_beside_us(path) || find_in_path(path))
+        return MUSTER_OK;
+    return mst_fail(err, MUSTER_EINVAL,
+                    "muster-worker is not installed beside muster or in PATH; "
+                    "set MUSTER_WORKER to its path");
+}
+
+/* ------------------------------------------------------------- reports -- */
+
+static void report_line(void *arg, const char *line, size_t len)
+{
+    const kid *k = (const kid *)arg;
+    const mst_report report = {.kind = MST_REPORT_OUTPUT,
+                               .rank = k->rank,
+                               .incarnation = k->incarnation,
+                               .stream = k->stream,
+                               .text = line,
+                               .len = len};
+
+    k->owner->report(k->owner->arg, &report);
+}
+
+/* Read one pipe; at most `rounds` buffers. False: nothing more will come. */
+static bool read_output(kid *k, int i, int rounds)
+{
+    char data[16384];
+
+    k->stream = i + 1;
+    while (rounds-- > 0) {
+        const ssize_t n = read(k->child.output[i], data, sizeof(data));
+
+        if (n > 0)
+            mst_lines_feed(&k->lines[i], data, (size_t)n, report_line, k);
+        else if (n < 0 && errno == EINTR)
+            continue;
+        else
+            return n < 0 && errno == EAGAIN;
+    }
+    return true;
+}
+
+static void heard_output(kid *k, int i)
+{
+    if (read_output(k, i, 4))
+        return;
+    mst_poll_del(k->owner->poll, &k->output[i]);
+    k->stream = i + 1;
+    mst_lines_end(&k->lines[i], report_line, k);
+}
+
+static void heard_stdout(void *arg, uint32_t events)
+{
+    (void)events;
+    heard_output((kid *)arg, 0);
+}
+
+static void heard_stderr(void *arg, uint32_t events)
+{
+    (void)events;
+    heard_output((kid *)arg, 1);
+}
+
+static bool read_note(kid *k)
+{
+    char text[MUSTER_ERROR_TEXT];
+    const ssize_t n = recv(k->child.line, text, sizeof(text), MSG_DONTWAIT);
+    mst_report report = {.kind = MST_REPORT_NOTE,
+                         .rank = k->rank,
+                         .incarnation = k->incarnation,
+                         .text = text};
+
+    if (n <= 0)
+        return n < 0 && errno == EINTR;
+    report.len = (size_t)n;
+    k->owner->report(k->owner->arg, &report);
+    return true;
+}
+
+static void heard_line(void *arg, uint32_t events)
+{
+    kid *k = (kid *)arg;
+
+    if ((events & EPOLLIN) != 0 && read_note(k))
+        return;
+    mst_poll_del(k->owner->poll, &k->line);
+}
+
+static void forget(kid *k)
+{
+    mst_poll *poll = k->owner->poll;
+
+    mst_poll_del(poll, &k->end);
+    mst_poll_del(poll, &k->line);
+    mst_poll_del(poll, &k->output[0]);
+    mst_poll_del(poll, &k->output[1]);
+    mst_child_close(&k->child);
+    TAILQ_REMOVE(&k->owner->kids, k, link);
+    mst_free(k);
+}
+
+/* Its end: everything it said first, then how it ended. What it started goes
+ * with it: the group is killed. */
+static void heard_end(void *arg, uint32_t events)
+{
+    kid *k = (kid *)arg;
+    local *l = k->owner;
+    siginfo_t info = {0};
+    mst_report report = {.kind = MST_REPORT_ENDED,
+                         .rank = k->rank,
+                         .incarnation = k->incarnation,
+                         .exit_status = -1};
+
+    (void)events;
+    if (waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) !=
+            0 ||
+        info.si_pid == 0)
+        return;
+    kill(-k->child.pid, SIGKILL);
+    waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG);
+    while (read_note(k))
+        ;
+    for (int i = 0; i < 2; i++) {
+        read_output(k, i, 4096);
+        k->stream = i + 1;
+        mst_lines_end(&k->lines[i], report_line, k);
+    }
+    if (info.si_code == CLD_EXITED)
+        report.exit_status = info.si_status;
+    else
+        report.exit_signal = info.si_status;
+    forget(k);
+    l->report(l->arg, &report);
+}
+
+/* ------------------------------------------------------------ starting -- */
+
+static muster_err watch_kid(kid *k, muster_error *err)
+{
+    mst_poll *poll = k->owner->poll;
+    muster_err rc;
+
+    rc = mst_poll_add(poll, &k->end, k->child.pidfd, EPOLLIN, err);
+    if (rc == MUSTER_OK)
+        rc = mst_poll_add(poll, &k->line, k->child.line, EPOLLIN, err);
+    for (int i = 0; i < 2 && rc == MUSTER_OK; i++)
+        rc = mst_poll_add(poll, &k->output[i], k->child.output[i],
+                          k->owner->reading ? EPOLLIN : 0, err);
+    return rc;
+}
+
+static muster_err start(mst_launcher *self, const mst_start *what,
+                        muster_error *err)
+{
+    local *l = (local *)self;
+    char *argv[] = {l->worker, (char *)"--fd", (char *)"3", NULL};
+    kid *k = mst_calloc(1, sizeof(*k));
+    char name[32];
+    mst_report report = {.kind = MST_REPORT_STARTED,
+                         .rank = what->rank,
+                         .incarnation = what->incarnation};
+    muster_err rc;
+
+    if (k == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "start a worker");
+    k->owner = l;
+    k->rank = what->rank;
+    k->incarnation = what->incarnation;
+    k->end = (mst_watch){heard_end, k, -1};
+    k->line = (mst_watch){heard_line, k, -1};
+    k->output[0] = (mst_watch){heard_stdout, k, -1};
+    k->output[1] = (mst_watch){heard_stderr, k, -1};
+    rc = mst_spawn(l->worker, argv, l->env, &k->child, err);
+    if (rc != MUSTER_OK) {
+        mst_free(k);
+        return rc;
+    }
+    TAILQ_INSERT_TAIL(&l->kids, k, link);
+    if (send(k->child.line, what->cookie, what->cookie_len, MSG_NOSIGNAL) < 0)
+        mst_log_line(l->log, MUSTER_LOG_WARN, "COOKIE-NOT-SENT",
+                     "rank=%u errno=%d", what->rank, errno);
+    rc = watch_kid(k, err);
+    if (rc != MUSTER_OK) {
+        kill(-k->child.pid, SIGKILL);
+        waitpid(k->child.pid, NULL, 0);
+        forget(k);
+        return rc;
+    }
+    snprintf(name, sizeof(name), "pid %d", (int)k->child.pid);
+    report.pid = k->child.pid;
+    report.name = name;
+    l->report(l->arg, &report);
+    return MUSTER_OK;
+}
+
+static void end(mst_launcher *self, uint32_t rank, mst_end how)
+{
+    local *l = (local *)self;
+    kid *k;
+
+    TAILQ_FOREACH(k, &l->kids, link)
+    if (k->rank == rank) {
+        if (how == MST_END_KILL)
+            kill(-k->child.pid, SIGKILL);
+        else
+            kill(k->child.pid, SIGTERM);
+    }
+}
+
+static void flow(mst_launcher *self, bool read)
+{
+    local *l = (local *)self;
+    kid *k;
+
+    l->reading = read;
+    TAILQ_FOREACH(k, &l->kids, link)
+    for (int i = 0; i < 2; i++)
+        mst_poll_mod(l->poll, &k->output[i], read ? EPOLLIN : 0);
+}
+
+static void free_env(char **env)
+{
+    for (size_t i = 0; env != NULL && env[i] != NULL; i++)
+        mst_free(env[i]);
+    mst_free(env);
+}
+
+static void destroy(mst_launcher **self)
+{
+    local *l = (local *)*self;
+    kid *k;
+
+    TAILQ_FOREACH(k, &l->kids, link)
+    kill(-k->child.pid, SIGKILL);
+    while ((k = TAILQ_FIRST(&l->kids)) != NULL) {
+        while (waitpid(k->child.pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        mst_free(k->lines[0].held);
+        mst_free(k->lines[1].held);
+        forget(k);
+    }
+    free_env(l->env);
+    mst_free(l);
+    *self = NULL;
+}
+
+/* The environment of a worker: PATH, HOME, LANG and TZ of ours, what ld.so and
+ * the sanitizers need, and what was asked for. */
+static char **make_env(const char *const *extra)
+{
+    static const char *const kept[] = {"PATH",
+                                       "HOME",
+                                       "LANG",
+                                       "LC_ALL",
+                                       "TZ",
+                                       "TMPDIR",
+                                       "LD_LIBRARY_PATH",
+                                       "ASAN_OPTIONS",
+                                       "UBSAN_OPTIONS",
+                                       "TSAN_OPTIONS",
+                                       "LSAN_OPTIONS"};
+    const size_t nkept = sizeof(kept) / sizeof(kept[0]);
+    size_t nextra = 0, n = 0;
+    char **env;
+
+    while (extra != NULL && extra[nextra] != NULL)
+        nextra++;
+    env = mst_calloc(nkept + nextra + 1, sizeof(*env));
+    if (env == NULL)
+        return NULL;
+    for (size_t i = 0; i < nkept; i++) {
+        const char *value = getenv(kept[i]);
+
+        if (value != NULL && asprintf(&env[n++], "%s=%s", kept[i], value) < 0) {
+            env[--n] = NULL;
+            free_env(env);
+            return NULL;
+        }
+    }
+    for (size_t i = 0; i < nextra; i++) {
+        env[n] = mst_strdup(extra[i]);
+        if (env[n++] == NULL) {
+            free_env(env);
+            return NULL;
+        }
+    }
+    return env;
+}
+
+muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
+                            mst_log *log, const char *worker,
+                            const char *const *env, mst_report_fn report,
+                            void *arg, muster_error *err)
+{
+    local *l = mst_calloc(1, sizeof(*l));
+
+    if (l == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "local launcher");
+    l->base = (mst_launcher){"local", start, end, flow, destroy};
+    l->poll = poll;
+    l->log = log;
+    l->report = report;
+    l->arg = arg;
+    l->reading = true;
+    TAILQ_INIT(&l->kids);
+    snprintf(l->worker, sizeof(l->worker), "%s", worker);
+    l->env = make_env(env);
+    if (l->env == NULL) {
+        mst_free(l);
+        return mst_fail(err, MUSTER_ENOMEM, "a worker's environment");
+    }
+    *launcher = &l->base;
+    return MUSTER_OK;
+}

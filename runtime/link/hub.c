@@ -1,0 +1,298 @@
+#include "link/hub.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/fail.h"
+#include "link/socket.h"
+
+#define ROUND 256    /* messages read before others get their turn */
+#define FD_MARGIN 32 /* descriptors that strangers cannot take      */
+
+static void heard_router(void *arg, uint32_t events)
+{
+    (void)arg; /* waking up is all: mst_hub_work reads */
+    (void)events;
+}
+
+static void heard_side(void *arg, uint32_t events)
+{
+    (void)events;
+    ((mst_hub *)arg)->side = true;
+}
+
+static muster_err watch(mst_hub *hub, mst_poll *poll, int i, void *socket,
+                        muster_error *err)
+{
+    hub->watches[i].fn = i == 0 ? heard_router : heard_side;
+    hub->watches[i].arg = hub;
+    return mst_poll_add(poll, &hub->watches[i], mst_socket_fd(socket), EPOLLIN,
+                        err);
+}
+
+static muster_err open_zap(mst_hub *hub, muster_error *err)
+{
+    hub->zap = zmq_socket(hub->zmq, ZMQ_ROUTER);
+    if (hub->zap == NULL || zmq_bind(hub->zap, "inproc://zeromq.zap.01") != 0)
+        return mst_fail(err, MUSTER_ESYS, "ZAP: %s", zmq_strerror(errno));
+    return MUSTER_OK;
+}
+
+static muster_err bind_router(mst_hub *hub, const char *address, uint16_t port,
+                              muster_error *err)
+{
+    const bool six = strchr(address, ':') != NULL;
+    size_t len = sizeof(hub->endpoint);
+    char where[96], number[8] = "*";
+
+    if (port != 0)
+        snprintf(number, sizeof(number), "%u", port);
+    snprintf(where, sizeof(where), "tcp://%s%s%s:%s", six ? "[" : "", address,
+             six ? "]" : "", number);
+    if (zmq_bind(hub->router, where) != 0)
+        return mst_fail(err, MUSTER_EADDR, "cannot listen on %s: %s", where,
+                        zmq_strerror(errno));
+    if (zmq_getsockopt(hub->router, ZMQ_LAST_ENDPOINT, hub->endpoint, &len) !=
+        0)
+        return mst_fail(err, MUSTER_ESYS, "endpoint: %s", zmq_strerror(errno));
+    hub->listening = true;
+    return MUSTER_OK;
+}
+
+static muster_err open_router(mst_hub *hub, const char *address, uint16_t port,
+                              int64_t silence_ms, const mst_pair *self,
+                              muster_error *err)
+{
+    int one = 1;
+    muster_err rc;
+
+    hub->router = zmq_socket(hub->zmq, ZMQ_ROUTER);
+    if (hub->router == NULL)
+        return mst_fail(err, MUSTER_ESYS, "zmq_socket: %s",
+                        zmq_strerror(errno));
+    rc = mst_socket_tune(hub->router, silence_ms, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    if (zmq_setsockopt(hub->router, ZMQ_ROUTER_MANDATORY, &one, sizeof(one)) !=
+        0)
+        return mst_fail(err, MUSTER_ESYS, "ZMQ_ROUTER_MANDATORY: %s",
+                        zmq_strerror(errno));
+    rc = mst_socket_serve(hub->router, self, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    rc = mst_socket_monitor(hub->zmq, hub->router, "inproc://muster-monitor",
+                            &hub->monitor, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    return bind_router(hub, address, port, err);
+}
+
+static int descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 1 << 30)
+        return 1 << 30;
+    return (int)limit.rlim_cur - FD_MARGIN;
+}
+
+muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
+                        uint16_t port, int64_t silence_ms, const mst_pair *self,
+                        muster_error *err)
+{
+    muster_err rc;
+
+    for (int i = 0; i < 3; i++)
+        hub->watches[i].fd = -1;
+    hub->side = true;
+    hub->fd_limit = descriptor_limit();
+    hub->zmq = zmq_ctx_new();
+    if (hub->zmq == NULL)
+        return mst_fail(err, MUSTER_ESYS, "zmq_ctx_new: %s",
+                        zmq_strerror(errno));
+    rc = open_zap(hub, err);
+    if (rc == MUSTER_OK)
+        rc = open_router(hub, address, port, silence_ms, self, err);
+    if (rc == MUSTER_OK)
+        rc = watch(hub, poll, 0, hub->router, err);
+    if (rc == MUSTER_OK)
+        rc = watch(hub, poll, 1, hub->zap, err);
+    if (rc == MUSTER_OK)
+        rc = watch(hub, poll, 2, hub->monitor, err);
+    if (rc != MUSTER_OK)
+        mst_hub_close(hub, poll);
+    return rc;
+}
+
+static void close_socket(void **socket)
+{
+    int none = 0;
+
+    if (*socket == NULL)
+        return;
+    zmq_setsockopt(*socket, ZMQ_LINGER, &none, sizeof(none));
+    zmq_close(*socket);
+    *socket = NULL;
+}
+
+void mst_hub_close(mst_hub *hub, mst_poll *poll)
+{
+    if (hub->zmq == NULL)
+        return;
+    for (int i = 0; i < 3; i++)
+        mst_poll_del(poll, &hub->watches[i]);
+    if (hub->router != NULL)
+        zmq_socket_monitor(hub->router, NULL, 0);
+    close_socket(&hub->monitor);
+    close_socket(&hub->router);
+    close_socket(&hub->zap);
+    while (zmq_ctx_term(hub->zmq) != 0 && errno == EINTR)
+        ;
+    hub->zmq = NULL;
+}
+
+bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message)
+{
+    if (zmq_send(hub->router, route->id, sizeof(route->id),
+                 ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return false;
+    return zmq_msg_send(message, hub->router, ZMQ_DONTWAIT) >= 0;
+}
+
+/* Throw away the rest of a message that is not what it should be. */
+static void skip_rest(void *socket, bool more)
+{
+    while (more) {
+        zmq_msg_t part;
+
+        zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, socket, ZMQ_DONTWAIT) < 0)
+            more = false;
+        else
+            more = zmq_msg_more(&part) != 0;
+        zmq_msg_close(&part);
+    }
+}
+
+static void deliver(mst_hub *hub, const mst_route *route, zmq_msg_t *body)
+{
+    const char *user = zmq_msg_gets(body, "User-Id");
+    const char *fd = zmq_msg_gets(body, "__fd");
+
+    if (user == NULL)
+        return;
+    hub->calls.message(hub->arg, route, user, fd != NULL ? atoi(fd) : -1,
+                       zmq_msg_data(body), zmq_msg_size(body));
+}
+
+/* False: there was no message. */
+static bool read_message(mst_hub *hub)
+{
+    mst_route route;
+    zmq_msg_t body;
+    const int n =
+        zmq_recv(hub->router, route.id, sizeof(route.id), ZMQ_DONTWAIT);
+    bool more;
+
+    if (n < 0)
+        return false;
+    zmq_msg_init(&body);
+    if (zmq_msg_recv(&body, hub->router, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&body);
+        return true;
+    }
+    more = zmq_msg_more(&body) != 0;
+    if (n == (int)sizeof(route.id) && !more)
+        deliver(hub, &route, &body);
+    zmq_msg_close(&body);
+    skip_rest(hub->router, more);
+    return true;
+}
+
+#define ZAP_FRAMES 8 /* peer, empty, version, id, domain, address, who, how */
+
+/* Answer one request for entry; false: there was none. */
+static bool answer_zap(mst_hub *hub)
+{
+    zmq_msg_t frames[ZAP_FRAMES], key;
+    char user[MST_USER_BYTES] = "";
+    bool more = true, allowed;
+    int n = 0;
+
+    zmq_msg_init(&key);
+    while (n < ZAP_FRAMES && more) {
+        zmq_msg_init(&frames[n]);
+        if (zmq_msg_recv(&frames[n], hub->zap, ZMQ_DONTWAIT) < 0)
+            more = false;
+        else
+            more = zmq_msg_more(&frames[n++]) != 0;
+    }
+    if (more && zmq_msg_recv(&key, hub->zap, ZMQ_DONTWAIT) >= 0) {
+        more = zmq_msg_more(&key) != 0;
+        allowed = zmq_msg_size(&frames[7]) == 5 &&
+                  memcmp(zmq_msg_data(&frames[7]), "CURVE", 5) == 0 &&
+                  zmq_msg_size(&key) == MST_KEY_BYTES &&
+                  hub->calls.allow(hub->arg, zmq_msg_data(&key), user);
+        zmq_msg_send(&frames[0], hub->zap, ZMQ_SNDMORE);
+        zmq_send(hub->zap, "", 0, ZMQ_SNDMORE);
+        zmq_send(hub->zap, "1.0", 3, ZMQ_SNDMORE);
+        zmq_msg_send(&frames[3], hub->zap, ZMQ_SNDMORE);
+        zmq_send(hub->zap, allowed ? "200" : "400", 3, ZMQ_SNDMORE);
+        zmq_send(hub->zap, allowed ? "OK" : "unknown key", allowed ? 2 : 11,
+                 ZMQ_SNDMORE);
+        zmq_send(hub->zap, user, strlen(user), ZMQ_SNDMORE);
+        zmq_send(hub->zap, "", 0, 0);
+        if (!allowed)
+            mst_log_line(hub->log, MUSTER_LOG_INFO, "KEY-REFUSED", "peer=%.*s",
+                         (int)zmq_msg_size(&frames[5]),
+                         (const char *)zmq_msg_data(&frames[5]));
+    }
+    for (int i = 0; i < n; i++)
+        zmq_msg_close(&frames[i]);
+    zmq_msg_close(&key);
+    if (n > 0)
+        skip_rest(hub->zap, more);
+    return n > 0;
+}
+
+static bool read_event(mst_hub *hub)
+{
+    uint16_t event;
+    int32_t value;
+
+    if (!mst_socket_event(hub->monitor, &event, &value))
+        return false;
+    if (event == ZMQ_EVENT_DISCONNECTED || event == ZMQ_EVENT_CLOSED)
+        hub->calls.disconnected(hub->arg, value);
+    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit &&
+        hub->listening && zmq_unbind(hub->router, hub->endpoint) == 0) {
+        hub->listening = false;
+        mst_log_line(hub->log, MUSTER_LOG_WARN, "DESCRIPTORS-NEAR-LIMIT",
+                     "fd=%d limit=%d; not listening until some are free", value,
+                     hub->fd_limit + FD_MARGIN);
+    }
+    return true;
+}
+
+void mst_hub_tick(mst_hub *hub)
+{
+    if (!hub->listening && zmq_bind(hub->router, hub->endpoint) == 0)
+        hub->listening = true;
+}
+
+bool mst_hub_work(mst_hub *hub)
+{
+    bool some = false;
+
+    if (hub->side) {
+        hub->side = false;
+        while (answer_zap(hub) || read_event(hub))
+            some = true;
+    }
+    for (int i = 0; i < ROUND && read_message(hub); i++)
+        some = true;
+    return some;
+}

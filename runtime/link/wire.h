@@ -1,0 +1,148 @@
+/* wire.h - what goes over a connection.
+ *
+ * A message (one ZeroMQ frame, behind the routing id that ROUTER adds) is one
+ * or more records, at most MST_WIRE_MESSAGE bytes together. All numbers are
+ * big-endian. A record:
+ *
+ *      0   4   bytes that follow these four
+ *      4   1   kind
+ *      5   1   flags
+ *      6   2   zero
+ *      8   ..  the fields of the kind, below
+ *
+ *   HELLO      worker, first on each connection, alone in its message
+ *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
+ *              build str, instance u64, pid u32, host str
+ *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
+ *              build str, session 16, rank u32, incarnation u32, threads u32,
+ *              heartbeat_ms u32 (0 = off), grace_ms u32
+ *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
+ *              order u8, build str, code u16, text str
+ *   GOAWAY     manager, to whoever it does not know: code u16, text str
+ *   HEARTBEAT  both: nothing
+ *   CALL       manager: id u64, remaining_ms u64 (all ones = none), size u32,
+ *              index u32, count u32, name str, total u64, first bytes
+ *              flag 1: nobody wants the result (post), only a failure
+ *   RESULT     worker: id u64, code u16, remote u32, text str, total u64,
+ *              first bytes
+ *   CHUNK      both: id u64, offset u64, bytes
+ *   ABORT      both: id u64; the rest of that payload will not come
+ *   CANCEL     manager: id u64; nobody waits for that result any more
+ *   CREDIT     both: bytes u32 that may be sent on top
+ *   STOP       manager: mode u8 (0 drain, 1 now)
+ *   BYE        worker: it ends and sends nothing more; code u16, text str
+ *   OUTPUT     worker: stream u8, bytes; a line it printed
+ *
+ * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
+ * REFUSE up to and including `build` is the same in every version for ever,
+ * so that a mismatch can always be said.
+ *
+ * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
+ * record and the rest as CHUNKs in order, with no other payload in between;
+ * ABORT ends one early. Credit is counted by mst_wire_cost.
+ */
+#ifndef MST_WIRE_H
+#define MST_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <muster/error.h>
+
+#include "base/bytes.h"
+
+#define MST_WIRE_VERSION 1u
+#define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
+#define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
+#define MST_WIRE_NAME 255u                 /* longest handler name         */
+#define MST_WIRE_TEXT 255u                 /* longest sentence             */
+#define MST_WIRE_FIELDS 640u /* most bytes of a record without its payload */
+#define MST_WIRE_NO_DEADLINE UINT64_MAX
+#define MST_WIRE_WINDOW ((uint32_t)4 << 20) /* credit at the start, bytes   */
+#define MST_SESSION_BYTES 16u
+
+typedef enum mst_kind {
+    MST_HELLO = 1,
+    MST_WELCOME,
+    MST_REFUSE,
+    MST_GOAWAY,
+    MST_HEARTBEAT,
+    MST_CALL,
+    MST_RESULT,
+    MST_CHUNK,
+    MST_ABORT,
+    MST_CANCEL,
+    MST_CREDIT,
+    MST_STOP,
+    MST_BYE,
+    MST_OUTPUT,
+    MST_KINDS
+} mst_kind;
+
+enum { MST_FLAG_POST = 1 };
+enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
+
+/* Text or bytes where they stand in a message; not terminated. */
+typedef struct mst_span {
+    const char *at;
+    size_t len;
+} mst_span;
+
+/* What both sides say about themselves. */
+typedef struct mst_build {
+    uint16_t wire;
+    uint8_t word;  /* sizeof(void *) */
+    uint8_t order; /* 1 little, 2 big */
+    mst_span build;
+} mst_build;
+
+/* One decoded record; the fields its kind has, the others are zero. */
+typedef struct mst_record {
+    mst_kind kind;
+    uint8_t flags;
+    mst_build side;    /* HELLO WELCOME REFUSE                         */
+    uint64_t instance; /* HELLO: random, one for each worker process   */
+    uint32_t pid;      /* HELLO                                        */
+    uint8_t session[MST_SESSION_BYTES]; /* WELCOME                          */
+    uint32_t rank, incarnation, threads, heartbeat_ms, grace_ms; /* WELCOME */
+    uint16_t code;         /* REFUSE GOAWAY RESULT BYE: muster_err         */
+    uint32_t remote;       /* RESULT: what the handler returned            */
+    uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */
+    uint64_t remaining_ms; /* CALL                                         */
+    uint32_t size, index, count; /* CALL                                    */
+    mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
+    uint64_t total;  /* CALL RESULT                                  */
+    uint64_t offset; /* CHUNK                                        */
+    uint32_t credit; /* CREDIT                                       */
+    uint8_t mode;    /* STOP; OUTPUT: stream                         */
+    mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
+} mst_record;
+
+/* What this process would say of itself. */
+mst_build mst_build_here(void);
+
+/* Append one record. `body` follows the fields of CALL, RESULT, CHUNK, OUTPUT.
+ * Latches in `w` when it does not fit. */
+void mst_wire_put(mst_writer *w, const mst_record *record);
+
+/* Bytes a record takes, without its body. */
+size_t mst_wire_fields(const mst_record *record);
+
+/* Read the next record of a message.
+ *
+ * Success: MUSTER_OK and *record, whose spans point into the message; r->left
+ *          is 0 after the last one.
+ * Errors:  MUSTER_EPROTO   it is not a record; the rest of the message is lost
+ */
+muster_err mst_wire_get(mst_reader *r, mst_record *record);
+
+/* What a record with a payload costs of the peer's credit. */
+static inline uint32_t mst_wire_cost(size_t body)
+{
+    return (uint32_t)body + 64u;
+}
+
+const char *mst_kind_name(mst_kind kind);
+
+#endif

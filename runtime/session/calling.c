@@ -1,0 +1,270 @@
+/* calling.c - one call: begun, answered, retired, delivered, in that order. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+static void call_head(mst_out *out, mst_record *record)
+{
+    const mst_call *call = MST_OF(mst_call, out, out);
+
+    record->kind = MST_CALL;
+    record->flags = call->post ? MST_FLAG_POST : 0;
+    record->remaining_ms = MST_WIRE_NO_DEADLINE;
+    if (call->until_ms != MST_NEVER) {
+        const int64_t left = call->until_ms - mst_now_ms();
+
+        record->remaining_ms = left > 0 ? (uint64_t)left : 0;
+    }
+    record->size = atomic_load(&call->member->m->nready);
+    record->index = call->index;
+    record->count = call->count;
+    record->text = (mst_span){call->name, call->name_len};
+}
+
+/* A post is over once it is on its way; a late failure finds nobody. */
+static void post_gone(mst_out *out)
+{
+    mst_call *call = MST_OF(mst_call, out, out);
+
+    mst_call_finish(call, MUSTER_OK, "sent");
+}
+
+/* The first of the two retires the call; whoever comes later finds nothing. */
+static void retire(mst_call *call)
+{
+    mst_member *w = call->member;
+
+    mst_pending_remove(&w->m->pending, call->id);
+    TAILQ_REMOVE(&w->calls, call, of_member);
+    w->ncalls--;
+    mst_loop_time(&w->m->loop, &call->deadline, MST_NEVER);
+    if (call->out.queued) {
+        mst_lane_drop(&w->lane, &call->out);
+        mst_link_dirty(w);
+    }
+    call->id = 0;
+}
+
+/* The worker need not go on, if it knows of the call at all. */
+static void call_off(mst_call *call)
+{
+    mst_member *w = call->member;
+    const mst_record cancel = {.kind = MST_CANCEL, .id = call->id};
+
+    if (!w->linked)
+        return;
+    if (!call->out.queued)
+        mst_lane_put(&w->lane, &cancel);
+    mst_assembly_forget(&w->lane.in, call->id);
+    mst_link_dirty(w);
+}
+
+void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
+{
+    call->code = code;
+    if (code != MUSTER_OK) {
+        char text[MUSTER_ERROR_TEXT];
+        va_list args;
+
+        va_start(args, format);
+        mst_sentence(text, sizeof(text), format, args);
+        va_end(args);
+        call->text = mst_strdup(text);
+    }
+    if (call->id != 0)
+        retire(call);
+    call->done(call);
+}
+
+static void on_deadline(void *arg, mst_timer *timer)
+{
+    mst_call *call = (mst_call *)arg;
+
+    (void)timer;
+    call_off(call);
+    mst_call_finish(call, MUSTER_ETIMEOUT,
+                    "handler %.64s on worker %u: no answer before the deadline",
+                    call->name, call->rank);
+}
+
+void mst_call_begin_on(mst_member *w, mst_call *call)
+{
+    muster *m = w->m;
+
+    call->member = w;
+    call->rank = w->rank;
+    call->id = mst_pending_add(&m->pending, call);
+    if (call->id == 0) {
+        mst_call_finish(call, MUSTER_ENOMEM, "no memory for another call");
+        return;
+    }
+    TAILQ_INSERT_TAIL(&w->calls, call, of_member);
+    w->ncalls++;
+    call->deadline.fn = on_deadline;
+    call->deadline.arg = call;
+    if (call->until_ms != MST_NEVER &&
+        !mst_loop_time(&m->loop, &call->deadline, call->until_ms)) {
+        mst_call_finish(call, MUSTER_ENOMEM, "no memory for another deadline");
+        return;
+    }
+    call->out.head = call_head;
+    call->out.gone = call->post ? post_gone : NULL;
+    call->out.payload = call->payload;
+    call->out.id = call->id;
+    mst_lane_queue(&w->lane, &call->out);
+    mst_link_dirty(w);
+}
+
+/* The ready worker with the least to do; they take turns when there are
+ * several. */
+static mst_member *choose(muster *m)
+{
+    mst_member *best = NULL;
+
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[(m->next_any + i) % m->nmembers];
+
+        if (w->state != MUSTER_READY)
+            continue;
+        if (best == NULL || w->ncalls < best->ncalls)
+            best = w;
+        if (w->ncalls == 0)
+            break;
+    }
+    if (best != NULL)
+        m->next_any = best->rank % m->nmembers;
+    return best;
+}
+
+void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
+{
+    mst_member *w = rank == MUSTER_ANY ? choose(m) : mst_member_get(m, rank);
+
+    if (m->closing)
+        mst_call_finish(call, MUSTER_ECLOSED, "the runtime is closed");
+    else if (w == NULL && rank == MUSTER_ANY)
+        mst_call_finish(call, MUSTER_EWORKER, "no worker is ready");
+    else if (w == NULL)
+        mst_call_finish(call, MUSTER_EWORKER, "there is no worker %u", rank);
+    else if (w->state != MUSTER_READY)
+        mst_call_finish(call, MUSTER_EWORKER, "worker %u is %s%s%s", rank,
+                        muster_state_name(w->state),
+                        w->verdict != NULL ? ": " : "", mst_member_verdict(w));
+    else
+        mst_call_begin_on(w, call);
+}
+
+/* The result is complete, or there was no memory for it. */
+static void complete(mst_member *w, mst_call *call)
+{
+    call->data = mst_assembly_take(&w->lane.in);
+    call->len = (size_t)w->lane.in.total;
+    if (call->data != NULL)
+        mst_call_finish(call, MUSTER_OK, "done");
+    else
+        mst_call_finish(call, MUSTER_ENOMEM,
+                        "no memory for a result of %zu bytes", call->len);
+}
+
+static void broken(mst_member *w, const char *what)
+{
+    mst_member_event(w, MST_EV_FAILED, "worker %u broke the protocol: %s",
+                     w->rank, what);
+}
+
+void mst_call_result(mst_member *w, const mst_record *r)
+{
+    mst_call *call = mst_pending_get(&w->m->pending, r->id);
+
+    if (mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
+                           r->body.len) == MUSTER_EPROTO) {
+        broken(w, "a result inside another");
+        return;
+    }
+    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_link_dirty(w);
+    if (call == NULL || call->member != w) {
+        if (r->code != MUSTER_OK)
+            mst_log_line(&w->m->log, MUSTER_LOG_WARN, "POST-FAILED",
+                         "rank=%u code=%u why=%.*s", w->rank, r->code,
+                         (int)r->text.len, r->text.at);
+        mst_assembly_forget(&w->lane.in, r->id);
+        return;
+    }
+    if (r->code != MUSTER_OK) {
+        const muster_err code =
+            r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE;
+
+        call->remote = (int)r->remote;
+        mst_call_finish(call, code, "%.*s", (int)r->text.len, r->text.at);
+    } else if (!w->lane.in.open) {
+        complete(w, call);
+    }
+}
+
+void mst_call_chunk(mst_member *w, const mst_record *r)
+{
+    mst_call *call = mst_pending_get(&w->m->pending, r->id);
+
+    if (mst_assembly_add(&w->lane.in, r->id, r->offset, r->body.at,
+                         r->body.len) != MUSTER_OK) {
+        broken(w, "a chunk of nothing");
+        return;
+    }
+    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_link_dirty(w);
+    if (!w->lane.in.open && call != NULL && call->member == w)
+        complete(w, call);
+}
+
+void mst_call_cancel(mst_call *call)
+{
+    if (call->id == 0)
+        return;
+    call_off(call);
+    mst_call_finish(call, MUSTER_ECANCELED, "cancelled");
+}
+
+void mst_calls_lost(mst_member *w, const char *why)
+{
+    mst_call *call;
+
+    while ((call = TAILQ_FIRST(&w->calls)) != NULL)
+        mst_call_finish(call, MUSTER_ELOST, "%s", why);
+}
+
+void mst_calls_close(muster *m)
+{
+    mst_call *call;
+
+    while ((call = mst_pending_any(&m->pending)) != NULL) {
+        call_off(call);
+        mst_call_finish(call, MUSTER_ECLOSED,
+                        "the runtime was closed meanwhile");
+    }
+}
+
+void mst_call_fini(mst_call *call)
+{
+    mst_free(call->text);
+    mst_free(call->data);
+    call->text = NULL;
+    call->data = NULL;
+}
+
+void mst_call_error(const mst_call *call, muster_error *err)
+{
+    if (call->code == MUSTER_OK || err == NULL)
+        return;
+    mst_fail(err, call->code, "%s",
+             call->text != NULL ? call->text : muster_strerror(call->code));
+    err->remote = call->remote;
+    err->rank = call->rank;
+}

@@ -1,0 +1,393 @@
+/* linking.c - connections: who may, HELLO, records, heartbeats. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+/* ------------------------------------------------------------- sending -- */
+
+static bool send_message(void *arg, zmq_msg_t *message)
+{
+    mst_member *w = (mst_member *)arg;
+
+    return mst_hub_send(&w->m->hub, &w->route, message);
+}
+
+void mst_link_dirty(mst_member *w)
+{
+    if (!w->linked || w->dirty)
+        return;
+    w->dirty = true;
+    TAILQ_INSERT_TAIL(&w->m->dirty, w, dirty_link);
+}
+
+static void cut(mst_member *w, const char *why)
+{
+    mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
+    if (!w->linked)
+        return;
+    /* LEAVING stays LEAVING, but nothing more comes through this link */
+    mst_link_drop(w);
+    mst_calls_lost(w, why);
+}
+
+bool mst_link_flush(muster *m)
+{
+    mst_member *w;
+    bool some = false;
+
+    while ((w = TAILQ_FIRST(&m->dirty)) != NULL) {
+        TAILQ_REMOVE(&m->dirty, w, dirty_link);
+        w->dirty = false;
+        some = mst_lane_flush(&w->lane) || some;
+        if (w->linked && w->lane.broken)
+            cut(w, "its link was cut");
+    }
+    return some;
+}
+
+void mst_link_drop(mst_member *w)
+{
+    if (w->dirty)
+        TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
+    w->dirty = false;
+    w->linked = false;
+    w->fd = -1;
+    mst_lane_fini(&w->lane);
+}
+
+/* One record to a connection that is nobody's yet. */
+static void send_record(muster *m, const mst_route *route,
+                        const mst_record *record)
+{
+    unsigned char bytes[1024];
+    mst_writer writer = mst_writer_of(bytes, sizeof(bytes));
+    zmq_msg_t message;
+
+    mst_wire_put(&writer, record);
+    if (!writer.ok || zmq_msg_init_size(&message, mst_written(&writer)) != 0)
+        return;
+    memcpy(zmq_msg_data(&message), bytes, mst_written(&writer));
+    if (!mst_hub_send(&m->hub, route, &message))
+        zmq_msg_close(&message);
+}
+
+static void go_away(muster *m, const mst_route *route, const char *why)
+{
+    const mst_record record = {.kind = MST_GOAWAY,
+                               .code = MUSTER_EREFUSED,
+                               .text = {why, strlen(why)}};
+
+    mst_log_line(&m->log, MUSTER_LOG_INFO, "SENT-AWAY", "why=%s", why);
+    send_record(m, route, &record);
+}
+
+/* --------------------------------------------------------------- HELLO -- */
+
+static void refuse(mst_member *w, const mst_route *route, const char *why)
+{
+    const mst_record record = {.kind = MST_REFUSE,
+                               .side = mst_build_here(),
+                               .code = MUSTER_EREFUSED,
+                               .text = {why, strlen(why)}};
+
+    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "HELLO-REFUSED", "rank=%u why=%s",
+                 w->rank, why);
+    send_record(w->m, route, &record);
+}
+
+/* True when both sides are the same build; else a sentence about both. */
+static bool same_build(const mst_build *there, char *why, size_t bytes)
+{
+    const mst_build here = mst_build_here();
+
+    if (there->wire == here.wire && there->word == here.word &&
+        there->order == here.order && there->build.len == here.build.len &&
+        memcmp(there->build.at, here.build.at, here.build.len) == 0)
+        return true;
+    snprintf(why, bytes,
+             "manager and worker differ: release %s and %.*s, wire version %u "
+             "and %u, pointer bytes %u and %u, byte order %u and %u",
+             MUSTER_VERSION, (int)(there->build.len & 63), there->build.at,
+             here.wire, there->wire, here.word, there->word, here.order,
+             there->order);
+    return false;
+}
+
+static void welcome(mst_member *w, const mst_route *route, int fd,
+                    const mst_record *hello)
+{
+    muster *m = w->m;
+    mst_record record = {.kind = MST_WELCOME,
+                         .side = mst_build_here(),
+                         .rank = w->rank,
+                         .incarnation = w->incarnation,
+                         .threads = m->options.threads,
+                         .heartbeat_ms =
+                             (uint32_t)m->options.heartbeat_timeout_ms,
+                         .grace_ms = (uint32_t)m->options.grace_ms};
+    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_NOW};
+
+    memcpy(record.session, m->session_id, sizeof(record.session));
+    w->route = *route;
+    w->fd = fd;
+    if (w->instance != hello->instance)
+        w->loading = NULL; /* a new process has no modules */
+    w->instance = hello->instance;
+    w->linked = true;
+    mst_lane_init(&w->lane, send_message, w);
+    mst_lane_put(&w->lane, &record);
+    mst_link_dirty(w);
+    mst_member_event(w, MST_EV_HELLO, "connected from %.*s, pid %u",
+                     (int)(hello->text.len & 127), hello->text.at, hello->pid);
+    if (w->state == MUSTER_JOINING)
+        mst_link_loaded(w);
+    else if (w->state == MUSTER_LEAVING)
+        mst_lane_put(&w->lane, &stop);
+}
+
+static void on_hello(mst_member *w, const mst_route *route, int fd,
+                     const mst_record *hello)
+{
+    char why[MUSTER_ERROR_TEXT];
+
+    if (!same_build(&hello->side, why, sizeof(why))) {
+        refuse(w, route, why);
+        mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
+        return;
+    }
+    if (mst_life_over(w->state) || w->ended) {
+        refuse(w, route, "this worker was given up");
+        return;
+    }
+    if (w->linked && w->instance != hello->instance) {
+        refuse(w, route, "this rank and incarnation is connected already");
+        return;
+    }
+    if (w->linked) /* the same process: its old connection is dead */
+        cut(w, "its link was cut and came back");
+    welcome(w, route, fd, hello);
+}
+
+/* The next module, in the order they were shipped; after the last, ready. */
+static void load_done(mst_call *call)
+{
+    mst_member *w = call->member;
+
+    if (call->code != MUSTER_OK && call->code != MUSTER_ELOST &&
+        call->code != MUSTER_ECLOSED)
+        mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
+                         call->text != NULL ? call->text
+                                            : muster_strerror(call->code));
+    else if (call->code == MUSTER_OK)
+        mst_link_loaded(w);
+}
+
+void mst_link_loaded(mst_member *w)
+{
+    mst_shipment *next = w->loading == NULL ? TAILQ_FIRST(&w->m->shipments)
+                                            : TAILQ_NEXT(w->loading, link);
+
+    while (next != NULL && next->dead)
+        next = TAILQ_NEXT(next, link);
+    mst_call_fini(&w->load);
+    if (next == NULL) {
+        mst_member_event(w, MST_EV_LOADED, "ready");
+        return;
+    }
+    w->loading = next;
+    w->load = (mst_call){.payload = next->payload,
+                         .name = next->builtin,
+                         .name_len = strlen(next->builtin),
+                         .until_ms = MST_NEVER,
+                         .count = 1,
+                         .done = load_done};
+    mst_call_begin_on(w, &w->load);
+}
+
+/* ------------------------------------------------------------- records -- */
+
+static void on_record(mst_member *w, const mst_record *r)
+{
+    switch (r->kind) {
+    case MST_RESULT:
+        mst_call_result(w, r);
+        break;
+    case MST_CHUNK:
+        mst_call_chunk(w, r);
+        break;
+    case MST_ABORT:
+        (void)mst_assembly_abort(&w->lane.in, r->id);
+        break;
+    case MST_CREDIT:
+        if (mst_lane_credit(&w->lane, r->credit))
+            mst_link_dirty(w);
+        else
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u broke the protocol: more credit than "
+                             "it had",
+                             w->rank);
+        break;
+    case MST_BYE:
+        mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE",
+                     "rank=%u why=%.*s", w->rank, (int)r->text.len, r->text.at);
+        break;
+    case MST_HEARTBEAT:
+        break;
+    default:
+        mst_member_event(w, MST_EV_FAILED,
+                         "worker %u broke the protocol: %s is not its to send",
+                         w->rank, mst_kind_name(r->kind));
+        break;
+    }
+}
+
+static void on_message(void *arg, const mst_route *route, const char *user,
+                       int fd, const void *data, size_t len)
+{
+    muster *m = (muster *)arg;
+    mst_reader reader = mst_reader_of(data, len);
+    mst_record record;
+    char *dot;
+    const unsigned long rank = strtoul(user, &dot, 10);
+    mst_member *w =
+        rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
+
+    if (w == NULL || *dot != '.' ||
+        strtoul(dot + 1, NULL, 10) != w->incarnation) {
+        go_away(m, route, "this worker was replaced");
+        return;
+    }
+    if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
+        if (mst_wire_get(&reader, &record) == MUSTER_OK &&
+            record.kind == MST_HELLO)
+            on_hello(w, route, fd, &record);
+        else
+            go_away(m, route, "this connection did not begin with HELLO");
+        return;
+    }
+    w->lane.heard_ms = mst_now_ms();
+    while (reader.left > 0 && w->linked) {
+        if (mst_wire_get(&reader, &record) != MUSTER_OK) {
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u broke the protocol: %zu bytes that are "
+                             "no record",
+                             w->rank, len);
+            return;
+        }
+        on_record(w, &record);
+    }
+}
+
+/* --------------------------------------------------- who, and who no more --
+ */
+
+static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
+                     char user[MST_USER_BYTES])
+{
+    const muster *m = (const muster *)arg;
+
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        const mst_member *w = m->members[i];
+
+        if (memcmp(w->key, key, MST_KEY_BYTES) != 0)
+            continue;
+        if (mst_life_over(w->state))
+            return false;
+        snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
+        return true;
+    }
+    return false;
+}
+
+/* Whose connection was it? The descriptor may be another's already: ask by a
+ * heartbeat, which cannot be sent where no connection is. */
+static void on_disconnected(void *arg, int fd)
+{
+    muster *m = (muster *)arg;
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[i];
+
+        if (!w->linked || w->fd != fd)
+            continue;
+        if (w->ended) {
+            mst_loop_time(&m->loop, &w->conclude, mst_now_ms());
+            continue;
+        }
+        w->probes = 3;
+        mst_lane_put(&w->lane, &beat);
+        mst_link_dirty(w);
+        mst_loop_time(&m->loop, &w->probe, mst_now_ms() + 5);
+    }
+}
+
+void mst_link_probe(void *arg, mst_timer *timer)
+{
+    mst_member *w = (mst_member *)arg;
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+
+    if (!w->linked || w->probes == 0)
+        return;
+    w->probes--;
+    mst_lane_put(&w->lane, &beat);
+    mst_link_dirty(w);
+    mst_loop_time(&w->m->loop, timer, mst_now_ms() + 20);
+}
+
+const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
+
+/* ---------------------------------------------------------- heartbeats -- */
+
+static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
+{
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+    const int64_t timeout = w->m->options.heartbeat_timeout_ms;
+
+    if (w->state == MUSTER_CUT) {
+        if (now - w->cut_ms >= timeout)
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u: its link was cut %.1f s ago and it "
+                             "did not come back",
+                             w->rank, (double)(now - w->cut_ms) / 1000);
+        return;
+    }
+    if (!w->linked)
+        return;
+    w->lane.heard_ms += paused_ms;
+    if (now - w->lane.heard_ms >= timeout) {
+        mst_member_event(w, MST_EV_FAILED, "worker %u was silent for %.1f s",
+                         w->rank, (double)(now - w->lane.heard_ms) / 1000);
+        return;
+    }
+    if (now - w->lane.sent_ms >= timeout / 4) {
+        mst_lane_put(&w->lane, &beat);
+        mst_link_dirty(w);
+    }
+}
+
+void mst_link_tick(void *arg, mst_timer *timer)
+{
+    muster *m = (muster *)arg;
+    const int64_t now = mst_now_ms();
+    const int64_t timeout = m->options.heartbeat_timeout_ms;
+    const int64_t every = timeout > 0 ? timeout / 4 : 1000;
+    int64_t paused = now - m->last_tick_ms - every;
+
+    /* it was us who stood still: nobody else is to blame for the silence */
+    if (paused < every)
+        paused = 0;
+    else
+        mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
+                     (long long)paused);
+    mst_hub_tick(&m->hub);
+    for (uint32_t i = 0; timeout > 0 && i < m->nmembers; i++)
+        beat_one(m->members[i], now, paused);
+    m->last_tick_ms = now;
+    mst_loop_time(&m->loop, timer, now + every);
+}

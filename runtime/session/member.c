@@ -1,0 +1,260 @@
+/* member.c - ranks and their lives. */
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+/* After a process has ended: for its last messages to be read. */
+#define LAST_MS 20
+#define LAST_MOST_MS 1000
+
+mst_member *mst_member_get(const muster *m, uint32_t rank)
+{
+    return rank >= 1 && rank <= m->nmembers ? m->members[rank - 1] : NULL;
+}
+
+static void on_conclude(void *arg, mst_timer *timer)
+{
+    mst_member *w = (mst_member *)arg;
+    const int64_t now = mst_now_ms();
+
+    if (w->linked && now - w->lane.heard_ms < LAST_MS &&
+        now - w->ended_ms < LAST_MOST_MS) {
+        mst_loop_time(&w->m->loop, timer, now + LAST_MS);
+        return;
+    }
+    mst_member_conclude(w);
+}
+
+mst_member *mst_member_add(muster *m, muster_error *err)
+{
+    mst_member *w;
+    mst_pair pair;
+
+    if (m->nmembers == m->room) {
+        const uint32_t room = m->room > 0 ? 2 * m->room : 16;
+        mst_member **members = mst_realloc(m->members, room * sizeof(*members));
+
+        if (members == NULL) {
+            mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
+            return NULL;
+        }
+        m->members = members;
+        m->room = room;
+    }
+    w = mst_calloc(1, sizeof(*w));
+    if (w == NULL) {
+        mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
+        return NULL;
+    }
+    m->members[m->nmembers++] = w;
+    w->m = m;
+    w->rank = m->nmembers;
+    w->incarnation = 1;
+    w->state = MUSTER_ASKED;
+    w->exit_status = -1;
+    w->fd = -1;
+    w->conclude.fn = on_conclude;
+    w->conclude.arg = w;
+    w->probe.fn = mst_link_probe;
+    w->probe.arg = w;
+    TAILQ_INIT(&w->calls);
+    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
+    memcpy(w->key, pair.public_key, sizeof(w->key));
+    sodium_memzero(&pair, sizeof(pair));
+    return w;
+}
+
+void mst_member_free(mst_member *w)
+{
+    mst_lane_fini(&w->lane);
+    mst_free(w->handler_note);
+    mst_free(w->why_note);
+    mst_free(w->name);
+    mst_free(w->verdict);
+    mst_free(w);
+}
+
+const char *mst_member_verdict(const mst_member *w)
+{
+    return w->verdict != NULL ? w->verdict : "";
+}
+
+/* What follows from a new state, beyond telling it. */
+static void consequences(mst_member *w, muster_state from, const char *why)
+{
+    muster *m = w->m;
+
+    if (from == MUSTER_READY)
+        atomic_fetch_sub(&m->nready, 1);
+    if (w->state == MUSTER_READY)
+        atomic_fetch_add(&m->nready, 1);
+    if (w->state == MUSTER_CUT)
+        w->cut_ms = mst_now_ms();
+    if (w->state == MUSTER_CUT || mst_life_over(w->state)) {
+        mst_link_drop(w);
+        mst_calls_lost(w, why);
+    }
+    if (mst_life_over(w->state) && w->process)
+        m->launcher->end(m->launcher, w->rank, MST_END_KILL);
+    if (w->state == MUSTER_READY || mst_life_over(w->state))
+        mst_starting_settled(w);
+}
+
+void mst_member_event(mst_member *w, mst_life_event event, const char *format,
+                      ...)
+{
+    const muster_state from = w->state;
+    char why[MUSTER_ERROR_TEXT];
+    va_list args;
+
+    w->state = mst_life_next(from, event);
+    if (w->state == from)
+        return;
+    va_start(args, format);
+    mst_sentence(why, sizeof(why), format, args);
+    va_end(args);
+    if (mst_life_over(w->state)) {
+        mst_free(w->verdict);
+        w->verdict = mst_strdup(why);
+    }
+    mst_log_line(
+        &w->m->log, w->state == MUSTER_LOST ? MUSTER_LOG_WARN : MUSTER_LOG_INFO,
+        w->state == MUSTER_LOST ? "WORKER-LOST" : "WORKER-STATE",
+        "rank=%u incarnation=%u from=%s to=%s why=%s", w->rank, w->incarnation,
+        muster_state_name(from), muster_state_name(w->state), why);
+    mst_tell_event(w, from, why);
+    consequences(w, from, why);
+}
+
+/* The handler it was in: by its own last words, or the oldest call it had. */
+static const char *last_handler(const mst_member *w)
+{
+    const mst_call *oldest = TAILQ_FIRST(&w->calls);
+
+    if (w->handler_note != NULL)
+        return w->handler_note;
+    if (oldest != NULL && !oldest->out.queued)
+        return oldest->name;
+    return NULL;
+}
+
+static void describe_end(const mst_member *w, char *text, size_t bytes)
+{
+    const char *handler = last_handler(w);
+    const char *in = handler != NULL ? " in handler " : "";
+    const char *abbrev = sigabbrev_np(w->exit_signal);
+
+    if (handler == NULL)
+        handler = "";
+    if (w->exit_signal != 0)
+        snprintf(text, bytes, "worker %u was killed by SIG%s%s%.100s%s",
+                 w->rank, abbrev != NULL ? abbrev : "?", in, handler,
+                 w->exit_signal == SIGKILL ? " (by hand, or for want of memory)"
+                                           : "");
+    else if (w->handler_note != NULL)
+        snprintf(text, bytes, "worker %u: handler %.100s called exit(%d)",
+                 w->rank, handler, w->exit_status);
+    else if (w->why_note != NULL)
+        snprintf(text, bytes, "worker %u ended with status %d: %.200s", w->rank,
+                 w->exit_status, w->why_note);
+    else
+        snprintf(text, bytes, "worker %u exited with status %d%s%.100s",
+                 w->rank, w->exit_status, in, handler);
+}
+
+void mst_member_conclude(mst_member *w)
+{
+    char text[MUSTER_ERROR_TEXT];
+    const bool well =
+        w->exit_signal == 0 && w->exit_status == 0 && w->handler_note == NULL;
+
+    mst_loop_time(&w->m->loop, &w->conclude, MST_NEVER);
+    if (w->state == MUSTER_LEAVING && well) {
+        mst_member_event(w, MST_EV_ENDED_OK, "ended as it was told");
+        return;
+    }
+    describe_end(w, text, sizeof(text));
+    mst_member_event(w, well ? MST_EV_ENDED_OK : MST_EV_ENDED, "%s", text);
+}
+
+/* ---------------------------------------------------- what is asked for -- */
+
+uint32_t muster_size(muster *m)
+{
+    return atomic_load(&m->nready);
+}
+
+typedef struct ranks_query {
+    uint32_t *ranks;
+    size_t max, n;
+} ranks_query;
+
+static void query_ranks(muster *m, void *arg)
+{
+    ranks_query *q = (ranks_query *)arg;
+
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        if (m->members[i]->state != MUSTER_READY)
+            continue;
+        if (q->n < q->max)
+            q->ranks[q->n] = m->members[i]->rank;
+        q->n++;
+    }
+}
+
+size_t muster_ranks(muster *m, uint32_t *ranks, size_t max)
+{
+    ranks_query q = {ranks, ranks != NULL ? max : 0, 0};
+
+    return mst_session_run(m, query_ranks, &q) ? q.n : 0;
+}
+
+typedef struct info_query {
+    uint32_t rank;
+    muster_info *info;
+    bool found;
+} info_query;
+
+static void query_info(muster *m, void *arg)
+{
+    info_query *q = (info_query *)arg;
+    const mst_member *w = mst_member_get(m, q->rank);
+
+    if (w == NULL)
+        return;
+    q->found = true;
+    *q->info = (muster_info){.rank = w->rank,
+                             .incarnation = w->incarnation,
+                             .state = w->state,
+                             .pid = w->pid,
+                             .calls = w->ncalls,
+                             .silent_ms = -1,
+                             .exit_status = w->exit_status,
+                             .exit_signal = w->exit_signal};
+    if (w->linked)
+        q->info->silent_ms = mst_now_ms() - w->lane.heard_ms;
+    snprintf(q->info->name, sizeof(q->info->name), "%s",
+             w->name != NULL ? w->name : "");
+    snprintf(q->info->verdict, sizeof(q->info->verdict), "%s",
+             mst_member_verdict(w));
+}
+
+muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
+                              muster_error *err)
+{
+    info_query q = {rank, info, false};
+
+    if (!mst_session_run(m, query_info, &q))
+        return mst_fail(err, MUSTER_ECLOSED, "the runtime is closed");
+    if (!q.found)
+        return mst_fail(err, MUSTER_EWORKER, "there is no worker %u", rank);
+    return MUSTER_OK;
+}

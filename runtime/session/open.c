@@ -1,0 +1,350 @@
+/* open.c - a session begins and ends. */
+#include <errno.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "call/module.h"
+#include "launch/local.h"
+#include "session/session.h"
+
+#define KILL_MS 2000 /* for the kernel to end what was killed */
+
+bool muster_is_k8s(void)
+{
+    return getenv("KUBERNETES_SERVICE_HOST") != NULL &&
+           getenv("KUBERNETES_SERVICE_PORT") != NULL;
+}
+
+int64_t mst_deadline(const muster *m, int64_t timeout_ms)
+{
+    return mst_until_ms(timeout_ms == MUSTER_DEFAULT_MS
+                            ? m->options.call_timeout_ms
+                            : timeout_ms);
+}
+
+const char *muster_endpoint(const muster *m)
+{
+    return m->hub.endpoint;
+}
+
+const char *muster_session(const muster *m)
+{
+    return m->session;
+}
+
+/* ------------------------------------------------------------- options -- */
+
+static muster_err check_options(const muster_options *o, muster_error *err)
+{
+    if (o->bytes != sizeof(*o))
+        return mst_fail(err, MUSTER_EINVAL,
+                        "options of %zu bytes, not %zu: start from "
+                        "MUSTER_OPTIONS_INIT of this release",
+                        o->bytes, sizeof(*o));
+    if (o->threads < 1 || o->threads > 1024)
+        return mst_fail(err, MUSTER_EINVAL, "threads must be 1 to 1024, not %u",
+                        o->threads);
+    if (o->heartbeat_timeout_ms != 0 &&
+        (o->heartbeat_timeout_ms < 200 || o->heartbeat_timeout_ms > INT_MAX))
+        return mst_fail(err, MUSTER_EINVAL,
+                        "heartbeat_timeout_ms must be 0 or 200 to %d, not %lld",
+                        INT_MAX, (long long)o->heartbeat_timeout_ms);
+    if (o->grace_ms < 0 || o->grace_ms > INT_MAX)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "grace_ms must be 0 to %d, not %lld", INT_MAX,
+                        (long long)o->grace_ms);
+    if (o->pending_timeout_ms == 0)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "pending_timeout_ms must not be 0: nothing is ready "
+                        "at once");
+    if (o->launcher == MUSTER_LAUNCHER_K8S ||
+        (o->launcher == MUSTER_LAUNCHER_AUTO && muster_is_k8s()))
+        return mst_fail(err, MUSTER_ENOTSUP,
+                        "this build has no launcher for Kubernetes yet; use "
+                        "the local one");
+    if ((unsigned)o->launcher > MUSTER_LAUNCHER_K8S)
+        return mst_fail(err, MUSTER_EINVAL, "there is no launcher %d",
+                        (int)o->launcher);
+    return MUSTER_OK;
+}
+
+/* As many descriptors as we may have: each worker takes six. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* ---------------------------------------------------------------- open -- */
+
+static bool work(void *arg)
+{
+    muster *m = (muster *)arg;
+    const bool heard = mst_hub_work(&m->hub);
+    const bool started = mst_starting_work(m);
+
+    return mst_link_flush(m) || started || heard;
+}
+
+static void resume_output(mst_cmd *cmd, void *arg)
+{
+    muster *m = (muster *)arg;
+
+    mst_free(cmd);
+    if (m->launcher != NULL)
+        m->launcher->flow(m->launcher, true);
+}
+
+/* Any thread: the sink of output has caught up. */
+static void on_drained(void *arg)
+{
+    muster *m = (muster *)arg;
+    mst_cmd *cmd = mst_calloc(1, sizeof(*cmd));
+
+    if (cmd == NULL)
+        return; /* it stays slow: the next time will do */
+    cmd->run = resume_output;
+    if (!mst_loop_post(&m->loop, cmd, false))
+        mst_free(cmd);
+}
+
+static void destroy(muster *m)
+{
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        mst_member_free(m->members[i]);
+    mst_free(m->members);
+    mst_shipments_free(m);
+    mst_pending_fini(&m->pending);
+    mst_root_destroy(&m->root);
+    mst_free(m->listen);
+    mst_free(m->worker);
+    mst_await_fini(&m->any);
+    mst_loop_fini(&m->loop);
+    mst_notify_fini(&m->notify);
+    mst_log_fini(&m->log);
+    mst_free(m);
+}
+
+void mst_session_unref(muster *m)
+{
+    if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
+        destroy(m);
+}
+
+static muster *create(const muster_options *options)
+{
+    muster *m = mst_calloc(1, sizeof(*m));
+
+    if (m == NULL)
+        return NULL;
+    atomic_init(&m->refs, 1);
+    m->options = *options;
+    TAILQ_INIT(&m->to_start);
+    TAILQ_INIT(&m->dirty);
+    TAILQ_INIT(&m->shipments);
+    TAILQ_INIT(&m->launchings);
+    TAILQ_INIT(&m->removings);
+    m->loop.inbox.wake_fd = -1;
+    mst_log_init(&m->log, options->log_level, options->on_log, options->arg);
+    mst_notify_init(&m->notify, on_drained, m);
+    mst_await_init(&m->any);
+    m->tick.fn = mst_link_tick;
+    m->tick.arg = m;
+    m->hub.calls = mst_link_calls;
+    m->hub.arg = m;
+    m->hub.log = &m->log;
+    return m;
+}
+
+static muster_err open_all(muster *m, const muster_options *o,
+                           muster_error *err)
+{
+    char worker[PATH_MAX];
+    muster_err rc = mst_root_create(&m->root, err);
+
+    if (rc != MUSTER_OK)
+        return rc;
+    randombytes_buf(m->session_id, sizeof(m->session_id));
+    sodium_bin2hex(m->session, sizeof(m->session), m->session_id,
+                   sizeof(m->session_id));
+    raise_descriptor_limit();
+    rc = mst_local_find(o->worker, worker, err);
+    if (rc == MUSTER_OK)
+        rc = mst_loop_init(&m->loop, work, m, err);
+    if (rc == MUSTER_OK)
+        rc = mst_hub_open(
+            &m->hub, &m->loop.poll, o->listen != NULL ? o->listen : "127.0.0.1",
+            o->port, o->heartbeat_timeout_ms, mst_root_manager(m->root), err);
+    if (rc == MUSTER_OK)
+        rc = mst_local_create(&m->launcher, &m->loop.poll, &m->log, worker,
+                              o->env, mst_session_report, m, err);
+    m->last_tick_ms = mst_now_ms();
+    if (rc == MUSTER_OK && !mst_loop_time(&m->loop, &m->tick, m->last_tick_ms))
+        rc = mst_fail(err, MUSTER_ENOMEM, "open");
+    return rc == MUSTER_OK ? mst_loop_start(&m->loop, err) : rc;
+}
+
+static void close_all(muster *m)
+{
+    mst_loop_stop(&m->loop);
+    if (m->launcher != NULL)
+        m->launcher->destroy(&m->launcher);
+    mst_hub_close(&m->hub, &m->loop.poll);
+    mst_notify_stop(&m->notify);
+}
+
+muster_err muster_open(const muster_options *options, muster **out,
+                       muster_error *err)
+{
+    const muster_options defaults = MUSTER_OPTIONS_INIT;
+    const muster_options *o = options != NULL ? options : &defaults;
+    muster *m;
+    muster_err rc = check_options(o, err);
+
+    if (rc != MUSTER_OK)
+        return rc;
+    m = create(o);
+    if (m == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "open");
+    rc = open_all(m, o, err);
+    for (size_t i = 0;
+         rc == MUSTER_OK && o->modules != NULL && o->modules[i] != NULL; i++)
+        rc = muster_module_load(m, o->modules[i], err);
+    if (rc != MUSTER_OK) {
+        close_all(m);
+        mst_session_unref(m);
+        return rc;
+    }
+    *out = m;
+    return MUSTER_OK;
+}
+
+/* --------------------------------------------------------------- close -- */
+
+void mst_session_settled(muster *m)
+{
+    if (m->all_ended == NULL)
+        return;
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        if (m->members[i]->process)
+            return;
+    mst_loop_done(&m->loop, m->all_ended);
+    m->all_ended = NULL;
+}
+
+static void do_shutdown(muster *m)
+{
+    if (m->closing)
+        return;
+    m->closing = true;
+    mst_starting_abort(m);
+    mst_calls_close(m);
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        mst_stop_member(m->members[i], MST_STOP_NOW);
+}
+
+static void shutdown_only(muster *m, void *arg)
+{
+    (void)arg;
+    do_shutdown(m);
+}
+
+static void shutdown_and_tell(muster *m, void *arg)
+{
+    do_shutdown(m);
+    m->all_ended = (mst_await *)arg;
+    mst_session_settled(m);
+}
+
+static void kill_the_rest(muster *m, void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[i];
+
+        if (w->process)
+            m->launcher->end(m->launcher, w->rank, MST_END_KILL);
+    }
+}
+
+static void forget_await(muster *m, void *arg)
+{
+    (void)arg;
+    m->all_ended = NULL;
+}
+
+void muster_shutdown(muster *m)
+{
+    mst_session_run(m, shutdown_only, NULL);
+}
+
+void muster_close(muster **mp)
+{
+    muster *m = mp != NULL ? *mp : NULL;
+    mst_await ended;
+
+    if (m == NULL)
+        return;
+    if (mst_notify_here(&m->notify)) {
+        mst_log_line(&m->log, MUSTER_LOG_ERROR, "CLOSE-IN-CALLBACK",
+                     "muster_close from a callback would wait for itself");
+        return;
+    }
+    *mp = NULL;
+    mst_await_init(&ended);
+    mst_session_run(m, shutdown_and_tell, &ended);
+    /* a worker needs some moments more than its handlers have */
+    if (!mst_loop_await(&m->loop, &ended,
+                        mst_until_ms(m->options.grace_ms + 300), false)) {
+        mst_session_run(m, kill_the_rest, NULL);
+        mst_loop_await(&m->loop, &ended, mst_until_ms(KILL_MS), false);
+        mst_session_run(m, forget_await, NULL);
+    }
+    mst_await_fini(&ended);
+    close_all(m);
+    mst_session_unref(m);
+}
+
+/* ----------------------------------------------------------- run there -- */
+
+typedef struct run_there {
+    mst_cmd cmd;
+    mst_await await;
+    void (*fn)(muster *m, void *arg);
+    void *arg;
+} run_there;
+
+static void do_run(mst_cmd *cmd, void *arg)
+{
+    run_there *r = MST_OF(run_there, cmd, cmd);
+    muster *m = (muster *)arg;
+
+    r->fn(m, r->arg);
+    mst_loop_done(&m->loop, &r->await);
+}
+
+bool mst_session_run(muster *m, void (*fn)(muster *m, void *arg), void *arg)
+{
+    run_there r = {.cmd = {.run = do_run}, .fn = fn, .arg = arg};
+    bool ran;
+
+    mst_await_init(&r.await);
+    ran = mst_loop_post(&m->loop, &r.cmd, true);
+    if (ran)
+        mst_loop_await(&m->loop, &r.await, MST_NEVER, true);
+    mst_await_fini(&r.await);
+    return ran;
+}

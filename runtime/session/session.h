@@ -1,0 +1,201 @@
+/* session.h - one opened runtime, and what its files say to each other.
+ *
+ *   open.c       muster_open, muster_shutdown, muster_close
+ *   member.c     ranks and their lives; verdicts
+ *   starting.c   muster_launch, muster_remove, the launcher's reports
+ *   linking.c    connections: who may, HELLO, records, heartbeats
+ *   calling.c    one call: begun, answered, retired
+ *   future.c     muster_call, muster_call_start and futures
+ *   broadcast.c  one request to many; modules are shipped so
+ *   tell.c       events and output lines on their way to the program
+ *   notify.c     the thread for the program's own functions
+ *
+ * Everything but the functions marked "any thread" belongs to the driver of
+ * the loop.
+ */
+#ifndef MST_SESSION_H
+#define MST_SESSION_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <muster/muster.h>
+
+#include "base/log.h"
+#include "bulk/lane.h"
+#include "call/pending.h"
+#include "launch/launcher.h"
+#include "link/hub.h"
+#include "link/keys.h"
+#include "link/life.h"
+#include "link/loop.h"
+#include "session/notify.h"
+
+#define MST_RANKS_MAX 65535u
+
+/* A call on its way. Lives in a future or in a broadcast. */
+typedef struct mst_call {
+    TAILQ_ENTRY(mst_call) of_member;
+    mst_timer deadline;
+    mst_out out;
+    struct mst_member *member; /* while it is pending */
+    mst_payload *payload;      /* borrowed from the owner */
+    const char *name;          /* borrowed from the owner */
+    size_t name_len;
+    uint64_t id; /* 0: not pending */
+    int64_t until_ms;
+    uint32_t index, count;
+    bool post;
+    void (*done)(struct mst_call *call); /* it is retired; owner's turn */
+    /* the outcome */
+    uint32_t rank;
+    muster_err code;
+    int remote;
+    char *text; /* why not; may be NULL even then, when there is no memory */
+    void *data; /* of the result, with a zero byte behind */
+    size_t len;
+} mst_call;
+
+typedef struct mst_launching mst_launching;
+typedef struct mst_removing mst_removing;
+
+/* One rank. Never freed before the session. */
+typedef struct mst_member {
+    muster *m;
+    uint32_t rank, incarnation;
+    muster_state state;
+    uint8_t key[MST_KEY_BYTES]; /* public */
+    mst_launching *launching;   /* that waits for it, or NULL */
+    mst_removing *removing;
+    TAILQ_ENTRY(mst_member) to_start;
+    /* process */
+    bool process; /* started, and its end not reported */
+    bool ended;   /* reported; its last messages are awaited */
+    int64_t pid, ended_ms;
+    int exit_status, exit_signal;
+    char *handler_note, *why_note;
+    mst_timer conclude;
+    /* connection */
+    bool linked, dirty;
+    TAILQ_ENTRY(mst_member) dirty_link;
+    mst_route route;
+    int fd;
+    uint64_t instance;
+    int64_t cut_ms;  /* since when, in MUSTER_CUT */
+    mst_timer probe; /* is the connection still there? */
+    int probes;
+    mst_lane lane;
+    TAILQ_HEAD(, mst_call) calls;
+    uint32_t ncalls;
+    struct mst_shipment *loading; /* module it is loading, or NULL */
+    mst_call load;
+    char *name, *verdict;
+} mst_member;
+
+/* A module that every worker has or gets. */
+typedef struct mst_shipment {
+    TAILQ_ENTRY(mst_shipment) link;
+    mst_payload *payload;
+    const char *builtin; /* MST_BUILTIN_SHIP or _LOAD */
+    bool dead;           /* refused by those who had to load it */
+    char *name;
+} mst_shipment;
+
+struct muster {
+    atomic_uint refs;       /* the program's, and one for each future */
+    muster_options options; /* strings replaced by copies */
+    char *listen, *worker;
+    mst_log log;
+    mst_loop loop;
+    mst_hub hub;
+    mst_notify notify;
+    mst_root *root;
+    mst_launcher *launcher;
+    uint8_t session_id[MST_SESSION_BYTES];
+    char session[2 * MST_SESSION_BYTES + 1];
+    mst_member **members; /* rank r at r - 1 */
+    uint32_t nmembers, room;
+    atomic_uint nready;
+    mst_pending pending;
+    TAILQ_HEAD(, mst_member) to_start, dirty;
+    TAILQ_HEAD(mst_shipments, mst_shipment) shipments;
+    TAILQ_HEAD(, mst_launching) launchings;
+    TAILQ_HEAD(, mst_removing) removings;
+    mst_timer tick;
+    int64_t last_tick_ms;
+    uint32_t next_any; /* where the search for an idle worker begins */
+    bool closing;
+    mst_await *all_ended; /* muster_close waits for it, or NULL */
+    mst_await any;        /* some future got its outcome */
+};
+
+/* ------------------------------------------------------------ open.c */
+
+/* Any thread: run fn on the driver and wait. False: closed. */
+bool mst_session_run(muster *m, void (*fn)(muster *m, void *arg), void *arg);
+void mst_session_unref(muster *m); /* any thread */
+/* A worker's process is gone: muster_close may have waited for the last. */
+void mst_session_settled(muster *m);
+
+/* ---------------------------------------------------------- member.c */
+
+mst_member *mst_member_add(muster *m, muster_error *err);
+mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
+void mst_member_free(mst_member *w);
+
+/* Something happened; `format` says why, for the event and the verdict. */
+void mst_member_event(mst_member *w, mst_life_event event, const char *format,
+                      ...) __attribute__((format(printf, 3, 4)));
+
+/* Its process has ended and its messages are read: the verdict. */
+void mst_member_conclude(mst_member *w);
+const char *mst_member_verdict(const mst_member *w);
+
+/* -------------------------------------------------------- starting.c */
+
+bool mst_starting_work(muster *m);        /* true: started some */
+void mst_starting_settled(mst_member *w); /* it is ready, or over */
+void mst_starting_abort(muster *m);       /* closing */
+void mst_session_report(void *m, const mst_report *report);
+void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
+
+/* --------------------------------------------------------- linking.c */
+
+extern const mst_hub_calls mst_link_calls;
+void mst_link_tick(void *m, mst_timer *timer);
+void mst_link_probe(void *member, mst_timer *timer);
+void mst_link_dirty(mst_member *w);  /* it has something to send */
+bool mst_link_flush(muster *m);      /* true: sent some */
+void mst_link_drop(mst_member *w);   /* forget the connection */
+void mst_link_loaded(mst_member *w); /* next module, or ready */
+
+/* --------------------------------------------------------- calling.c */
+
+/* Choose the worker and send; what goes wrong is the call's outcome. */
+void mst_call_begin(muster *m, mst_call *call, uint32_t rank);
+/* On a worker that need not be ready. */
+void mst_call_begin_on(mst_member *w, mst_call *call);
+void mst_call_result(mst_member *w, const mst_record *record);
+void mst_call_chunk(mst_member *w, const mst_record *record);
+void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void mst_call_cancel(mst_call *call); /* nothing when it is over */
+/* All calls of a worker; all calls there are. */
+void mst_calls_lost(mst_member *w, const char *why);
+void mst_calls_close(muster *m);
+void mst_call_fini(mst_call *call); /* frees the outcome */
+void mst_call_error(const mst_call *call, muster_error *err);
+
+/* ------------------------------------------------------- broadcast.c */
+
+void mst_shipments_free(muster *m);
+
+/* ------------------------------------------------------------ tell.c */
+
+void mst_tell_event(mst_member *w, muster_state from, const char *text);
+void mst_tell_output(mst_member *w, const mst_report *report);
+
+/* What the options say about timeouts, as an absolute deadline. */
+int64_t mst_deadline(const muster *m, int64_t timeout_ms);
+
+#endif

@@ -1,0 +1,455 @@
+/* starting.c - workers are started, awaited, and told to end. */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "link/cookie.h"
+#include "session/session.h"
+
+#define START_AT_ONCE 4 /* before the loop looks at connections again */
+
+struct mst_launching {
+    mst_cmd cmd;
+    mst_await await;
+    TAILQ_ENTRY(mst_launching) link;
+    mst_timer deadline;
+    muster *m;
+    uint32_t n, min, first; /* ranks first .. first + n - 1 */
+    uint32_t nready, nover;
+    bool over;
+    muster_err rc;
+    muster_error error;
+};
+
+struct mst_removing {
+    mst_cmd cmd;
+    mst_await await;
+    TAILQ_ENTRY(mst_removing) link;
+    mst_timer deadline;
+    muster *m;
+    const uint32_t *ranks;
+    size_t nranks;
+    int64_t until_ms;
+    uint32_t left;
+    bool killed;
+    muster_err rc;
+    muster_error error;
+};
+
+/* ----------------------------------------------------------- processes -- */
+
+static muster_err start_one(mst_member *w, muster_error *err)
+{
+    muster *m = w->m;
+    char text[MST_COOKIE_BYTES];
+    mst_cookie cookie = {
+        .rank = w->rank, .incarnation = w->incarnation, .naddresses = 1};
+    mst_start start = {w->rank, w->incarnation, text, 0};
+    mst_pair pair;
+    muster_err rc;
+
+    memcpy(cookie.session, m->session, sizeof(cookie.session));
+    snprintf(cookie.addresses[0], sizeof(cookie.addresses[0]), "%s",
+             m->hub.endpoint);
+    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
+    memcpy(cookie.secret_key, pair.secret_key, sizeof(cookie.secret_key));
+    memcpy(cookie.manager_key, mst_root_manager(m->root)->public_key,
+           sizeof(cookie.manager_key));
+    start.cookie_len = mst_cookie_print(&cookie, text, sizeof(text));
+    rc = m->launcher->start(m->launcher, &start, err);
+    sodium_memzero(&pair, sizeof(pair));
+    sodium_memzero(&cookie, sizeof(cookie));
+    sodium_memzero(text, sizeof(text));
+    return rc;
+}
+
+bool mst_starting_work(muster *m)
+{
+    mst_member *w;
+    int n = 0;
+
+    while (n < START_AT_ONCE && (w = TAILQ_FIRST(&m->to_start)) != NULL) {
+        muster_error err;
+
+        TAILQ_REMOVE(&m->to_start, w, to_start);
+        n++;
+        if (w->state == MUSTER_ASKED && start_one(w, &err) != MUSTER_OK)
+            mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
+                             err.text);
+    }
+    return n > 0;
+}
+
+static void keep_note(mst_member *w, const mst_report *report)
+{
+    char **note = NULL;
+
+    if (report->len > 0 && report->text[0] == 'H')
+        note = &w->handler_note;
+    else if (report->len > 0 && report->text[0] == 'W')
+        note = &w->why_note;
+    if (note == NULL || *note != NULL)
+        return;
+    *note = mst_alloc(report->len);
+    if (*note == NULL)
+        return;
+    memcpy(*note, report->text + 1, report->len - 1);
+    (*note)[report->len - 1] = '\0';
+}
+
+void mst_session_report(void *arg, const mst_report *report)
+{
+    muster *m = (muster *)arg;
+    mst_member *w = mst_member_get(m, report->rank);
+
+    if (w == NULL || w->incarnation != report->incarnation)
+        return;
+    switch (report->kind) {
+    case MST_REPORT_STARTED:
+        w->process = true;
+        w->pid = report->pid;
+        mst_free(w->name);
+        w->name = mst_strdup(report->name);
+        mst_member_event(w, MST_EV_STARTED, "%s", report->name);
+        break;
+    case MST_REPORT_OUTPUT:
+        mst_tell_output(w, report);
+        break;
+    case MST_REPORT_NOTE:
+        keep_note(w, report);
+        break;
+    case MST_REPORT_ENDED:
+        w->process = false;
+        w->ended = true;
+        w->ended_ms = mst_now_ms();
+        w->exit_status = report->exit_status;
+        w->exit_signal = report->exit_signal;
+        if (mst_life_over(w->state))
+            mst_starting_settled(w);
+        else if (!w->linked ||
+                 !mst_loop_time(&m->loop, &w->conclude, w->ended_ms + 20))
+            mst_member_conclude(w);
+        break;
+    }
+}
+
+void mst_stop_member(mst_member *w, int mode)
+{
+    const mst_record stop = {.kind = MST_STOP, .mode = (uint8_t)mode};
+
+    if (mst_life_over(w->state))
+        return;
+    if (w->state == MUSTER_ASKED && !w->process) {
+        /* a process that never was: nothing has to end */
+        mst_member_event(w, MST_EV_FAILED, "worker %u was not started",
+                         w->rank);
+        return;
+    }
+    mst_member_event(w, MST_EV_STOP, "%s",
+                     mode == MST_STOP_NOW ? "told to end" : "told to drain");
+    if (w->linked) {
+        mst_lane_put(&w->lane, &stop);
+        mst_link_dirty(w);
+    } else if (w->process) {
+        w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+    }
+}
+
+/* -------------------------------------------------------------- launch -- */
+
+static void launch_over(mst_launching *l, muster_err rc)
+{
+    if (l->over)
+        return;
+    l->over = true;
+    l->rc = rc;
+    mst_loop_time(&l->m->loop, &l->deadline, MST_NEVER);
+    TAILQ_REMOVE(&l->m->launchings, l, link);
+    for (uint32_t r = l->first; r < l->first + l->n; r++) {
+        mst_member *w = mst_member_get(l->m, r);
+
+        w->launching = NULL;
+        if (rc == MUSTER_OK && w->state == MUSTER_READY)
+            continue;
+        if (w->state == MUSTER_READY)
+            mst_stop_member(w, MST_STOP_NOW);
+        else
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u was %s and not ready in time", w->rank,
+                             muster_state_name(w->state));
+    }
+    mst_loop_done(&l->m->loop, &l->await);
+}
+
+/* Fewer than wanted: say why the first one is missing. */
+static void launch_failed(mst_launching *l)
+{
+    for (uint32_t r = l->first; r < l->first + l->n; r++) {
+        const mst_member *w = mst_member_get(l->m, r);
+
+        if (w->state == MUSTER_READY)
+            continue;
+        if (mst_life_over(w->state))
+            mst_fail(&l->error, MUSTER_EQUORUM,
+                     "%u of %u workers came up, %u are needed; %s", l->nready,
+                     l->n, l->min, mst_member_verdict(w));
+        else
+            mst_fail(&l->error, MUSTER_EQUORUM,
+                     "%u of %u workers came up in time, %u are needed; worker "
+                     "%u is %s",
+                     l->nready, l->n, l->min, w->rank,
+                     muster_state_name(w->state));
+        l->error.rank = w->rank;
+        break;
+    }
+    launch_over(l, MUSTER_EQUORUM);
+}
+
+static void judge(mst_launching *l)
+{
+    if (l->n - l->nover < l->min)
+        launch_failed(l);
+    else if (l->nready + l->nover == l->n)
+        launch_over(l, MUSTER_OK);
+}
+
+/* Counts anew: a member may be ready, lost again, and settled twice. */
+static void count(mst_launching *l)
+{
+    l->nready = l->nover = 0;
+    for (uint32_t r = l->first; r < l->first + l->n; r++) {
+        const mst_member *w = mst_member_get(l->m, r);
+
+        l->nready += w->state == MUSTER_READY;
+        l->nover += mst_life_over(w->state);
+    }
+}
+
+static void settle_removing(mst_member *w);
+
+void mst_starting_settled(mst_member *w)
+{
+    mst_launching *l = w->launching;
+
+    if (l != NULL && !l->over) {
+        count(l);
+        judge(l);
+    }
+    if (!mst_life_over(w->state) || w->process)
+        return;
+    settle_removing(w);
+    mst_session_settled(w->m);
+}
+
+static void on_launch_deadline(void *arg, mst_timer *timer)
+{
+    mst_launching *l = (mst_launching *)arg;
+
+    (void)timer;
+    count(l);
+    if (l->nready < l->min)
+        launch_failed(l);
+    else
+        launch_over(l, MUSTER_OK);
+}
+
+static void begin_launch(mst_cmd *cmd, void *arg)
+{
+    mst_launching *l = MST_OF(mst_launching, cmd, cmd);
+    muster *m = (muster *)arg;
+    muster_err rc = MUSTER_OK;
+
+    l->first = m->nmembers + 1;
+    if (m->closing)
+        rc = mst_fail(&l->error, MUSTER_ECLOSED, "the runtime is closed");
+    else if (m->nmembers + l->n > MST_RANKS_MAX)
+        rc = mst_fail(&l->error, MUSTER_EINVAL,
+                      "%u more workers would be more than %u in one session",
+                      l->n, MST_RANKS_MAX);
+    for (uint32_t i = 0; i < l->n && rc == MUSTER_OK; i++)
+        if (mst_member_add(m, &l->error) == NULL)
+            rc = l->error.code;
+    TAILQ_INSERT_TAIL(&m->launchings, l, link);
+    if (rc == MUSTER_OK &&
+        !mst_loop_time(&m->loop, &l->deadline,
+                       mst_until_ms(m->options.pending_timeout_ms)))
+        rc = mst_fail(&l->error, MUSTER_ENOMEM, "launch");
+    if (rc != MUSTER_OK) {
+        l->n = m->nmembers + 1 - l->first;
+        launch_over(l, rc);
+        return;
+    }
+    for (uint32_t r = l->first; r < l->first + l->n; r++) {
+        mst_member *w = mst_member_get(m, r);
+
+        w->launching = l;
+        TAILQ_INSERT_TAIL(&m->to_start, w, to_start);
+    }
+}
+
+muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
+                         muster_error *err)
+{
+    mst_launching l = {.cmd = {.run = begin_launch}, .m = m, .n = n};
+
+    if (nready != NULL)
+        *nready = 0;
+    if (n == 0 || n > MST_RANKS_MAX)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "the number of workers must be 1 to %u, not %u",
+                        MST_RANKS_MAX, n);
+    if (min > n)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "at least %u of %u workers cannot be", min, n);
+    l.min = min > 0 ? min : n;
+    l.deadline.fn = on_launch_deadline;
+    l.deadline.arg = &l;
+    mst_await_init(&l.await);
+    if (mst_loop_post(&m->loop, &l.cmd, false))
+        mst_loop_await(&m->loop, &l.await, MST_NEVER, false);
+    else
+        l.rc = mst_fail(&l.error, MUSTER_ECLOSED, "the runtime is closed");
+    mst_await_fini(&l.await);
+    if (nready != NULL && l.rc == MUSTER_OK)
+        *nready = l.nready;
+    if (l.rc != MUSTER_OK && err != NULL)
+        *err = l.error;
+    return l.rc;
+}
+
+/* -------------------------------------------------------------- remove -- */
+
+static void remove_over(mst_removing *r)
+{
+    mst_loop_time(&r->m->loop, &r->deadline, MST_NEVER);
+    TAILQ_REMOVE(&r->m->removings, r, link);
+    mst_loop_done(&r->m->loop, &r->await);
+}
+
+static void settle_removing(mst_member *w)
+{
+    mst_removing *r = w->removing;
+
+    if (r == NULL)
+        return;
+    w->removing = NULL;
+    if (w->state == MUSTER_LOST && r->rc == MUSTER_OK) {
+        r->rc = mst_fail(&r->error, MUSTER_ELOST, "%s", mst_member_verdict(w));
+        r->error.rank = w->rank;
+    }
+    if (--r->left == 0)
+        remove_over(r);
+}
+
+static void on_remove_deadline(void *arg, mst_timer *timer)
+{
+    mst_removing *r = (mst_removing *)arg;
+    muster *m = r->m;
+    uint32_t left = 0;
+
+    (void)timer;
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        left += m->members[i]->removing == r;
+    r->rc =
+        mst_fail(&r->error, MUSTER_ETIMEOUT,
+                 "%u workers had to be killed: they did not end in time", left);
+    /* the last one that settles ends the removal: count ourselves too */
+    r->left++;
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[i];
+
+        if (w->removing == r)
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u was killed: it did not end in time",
+                             w->rank);
+    }
+    if (--r->left == 0)
+        remove_over(r);
+}
+
+static void remove_one(mst_removing *r, uint32_t rank)
+{
+    mst_member *w = mst_member_get(r->m, rank);
+
+    if (w == NULL || mst_life_over(w->state) || w->removing != NULL ||
+        w->state == MUSTER_LEAVING) {
+        r->rc = mst_fail(&r->error, MUSTER_EWORKER,
+                         w == NULL ? "there is no worker %u"
+                                   : "worker %u is not live",
+                         rank);
+        r->error.rank = rank;
+        return;
+    }
+    w->removing = r;
+    r->left++;
+    mst_stop_member(w, MST_STOP_DRAIN);
+}
+
+static void begin_remove(mst_cmd *cmd, void *arg)
+{
+    mst_removing *r = MST_OF(mst_removing, cmd, cmd);
+    muster *m = (muster *)arg;
+
+    TAILQ_INSERT_TAIL(&m->removings, r, link);
+    r->left = 1; /* ourselves, until all are asked */
+    if (m->closing)
+        r->rc = mst_fail(&r->error, MUSTER_ECLOSED, "the runtime is closed");
+    for (size_t i = 0; !m->closing && i < r->nranks; i++)
+        remove_one(r, r->ranks[i]);
+    for (uint32_t i = 0; !m->closing && r->ranks == NULL && i < m->nmembers;
+         i++) {
+        mst_member *w = m->members[i];
+
+        if (!mst_life_over(w->state) && w->state != MUSTER_LEAVING)
+            remove_one(r, w->rank);
+    }
+    if (--r->left == 0)
+        remove_over(r);
+    else if (!mst_loop_time(&m->loop, &r->deadline, r->until_ms))
+        on_remove_deadline(r, &r->deadline);
+}
+
+muster_err muster_remove(muster *m, const uint32_t *ranks, size_t nranks,
+                         int64_t timeout_ms, muster_error *err)
+{
+    mst_removing r = {.cmd = {.run = begin_remove},
+                      .m = m,
+                      .ranks = ranks,
+                      .nranks = ranks != NULL ? nranks : 0,
+                      .until_ms = mst_deadline(m, timeout_ms)};
+
+    r.deadline.fn = on_remove_deadline;
+    r.deadline.arg = &r;
+    mst_await_init(&r.await);
+    if (mst_loop_post(&m->loop, &r.cmd, false))
+        mst_loop_await(&m->loop, &r.await, MST_NEVER, false);
+    else
+        r.rc = mst_fail(&r.error, MUSTER_ECLOSED, "the runtime is closed");
+    mst_await_fini(&r.await);
+    if (r.rc != MUSTER_OK && err != NULL)
+        *err = r.error;
+    return r.rc;
+}
+
+void mst_starting_abort(muster *m)
+{
+    mst_launching *l;
+    mst_removing *r;
+
+    while ((l = TAILQ_FIRST(&m->launchings)) != NULL) {
+        mst_fail(&l->error, MUSTER_ECLOSED, "the runtime was closed meanwhile");
+        launch_over(l, MUSTER_ECLOSED);
+    }
+    while ((r = TAILQ_FIRST(&m->removings)) != NULL) {
+        for (uint32_t i = 0; i < m->nmembers; i++)
+            if (m->members[i]->removing == r)
+                m->members[i]->removing = NULL;
+        r->rc = mst_fail(&r->error, MUSTER_ECLOSED,
+                         "the runtime was closed meanwhile");
+        remove_over(r);
+    }
+}

@@ -1,0 +1,94 @@
+/* tell.c - events and output lines on their way to the program. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "session/session.h"
+
+typedef struct event_notice {
+    mst_notice notice;
+    muster_event event;
+    char text[MUSTER_ERROR_TEXT];
+} event_notice;
+
+typedef struct line_notice {
+    mst_notice notice;
+    uint32_t rank;
+    int stream;
+    size_t len;
+    char line[];
+} line_notice;
+
+static void run_event(mst_notice *notice, void *arg)
+{
+    event_notice *n = MST_OF(event_notice, notice, notice);
+    muster *m = (muster *)arg;
+
+    n->event.text = n->text;
+    m->options.on_event(m->options.arg, &n->event);
+    mst_free(n);
+}
+
+static void run_line(mst_notice *notice, void *arg)
+{
+    line_notice *n = MST_OF(line_notice, notice, notice);
+    muster *m = (muster *)arg;
+
+    m->options.on_output(m->options.arg, n->rank, n->stream, n->line, n->len);
+    mst_free(n);
+}
+
+static void post(muster *m, mst_notice *notice)
+{
+    bool full;
+
+    if (!mst_notify_post(&m->notify, notice, &full)) {
+        mst_log_line(&m->log, MUSTER_LOG_ERROR, "NOTICE-DROPPED",
+                     "no thread for callbacks");
+        mst_free(notice);
+    } else if (full && m->launcher != NULL) {
+        m->launcher->flow(m->launcher, false);
+    }
+}
+
+void mst_tell_event(mst_member *w, muster_state from, const char *text)
+{
+    event_notice *n;
+
+    if (w->m->options.on_event == NULL)
+        return;
+    n = mst_calloc(1, sizeof(*n));
+    if (n == NULL) {
+        mst_log_line(&w->m->log, MUSTER_LOG_ERROR, "EVENT-DROPPED",
+                     "rank=%u state=%s: no memory", w->rank,
+                     muster_state_name(w->state));
+        return;
+    }
+    n->notice.run = run_event;
+    n->notice.bytes = sizeof(*n);
+    n->event = (muster_event){w->rank, w->incarnation, from, w->state, NULL};
+    strncpy(n->text, text, sizeof(n->text) - 1);
+    post(w->m, &n->notice);
+}
+
+void mst_tell_output(mst_member *w, const mst_report *report)
+{
+    line_notice *n;
+
+    if (w->m->options.on_output == NULL)
+        return;
+    n = mst_alloc(sizeof(*n) + report->len);
+    if (n == NULL) {
+        mst_log_line(&w->m->log, MUSTER_LOG_ERROR, "OUTPUT-DROPPED",
+                     "rank=%u bytes=%zu: no memory", w->rank, report->len);
+        return;
+    }
+    n->notice.run = run_line;
+    n->notice.bytes = sizeof(*n) + report->len;
+    n->rank = w->rank;
+    n->stream = report->stream;
+    n->len = report->len;
+    memcpy(n->line, report->text, report->len);
+    post(w->m, &n->notice);
+}

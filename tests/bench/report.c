@@ -1,0 +1,94 @@
+#include "report.h"
+
+#include <stdio.h>
+
+static void print_machine(const bench_report *report)
+{
+    const bench_machine *m = report->machine;
+
+    printf("machine   %s, %ld cores, %s, load %.2f at the start\n", m->cpu,
+           m->cores, m->kernel, m->load);
+    printf("software  muster %s (%s build), libzmq %s, %s%s\n", m->muster,
+           m->build[0] != '\0' ? m->build : "plain", m->libzmq,
+           m->mpi[0] != '\0' ? "Open MPI " : "no Open MPI", m->mpi);
+    printf("numbers   medians of %d round%s, the sides taking turns; ratio is "
+           "muster / peer\n",
+           report->rounds, report->rounds == 1 ? "" : "s");
+    if (report->quick)
+        puts("          quick: counts are tiny, the numbers mean nothing");
+    printf("\n%-32s %-4s %10s  %-16s %10s %8s  %-6s  %-27s %s\n", "work",
+           "unit", "muster", "peer", "its median", "ratio", "better", "goal",
+           "reached");
+}
+
+static void print_number(const bench_series *series, bool failed)
+{
+    const double value = series->median;
+
+    if (failed || series->n == 0)
+        printf(" %10s", failed ? "failed" : "-");
+    else
+        printf(" %10.*f", value < 1000 && value > -1000 ? 1 : 0, value);
+}
+
+/* A growth may be 0 or less: it has no ratio. */
+static void print_ratio(const bench_outcome *outcome, bench_side side, size_t i)
+{
+    double ratio;
+
+    if (bench_ratio(outcome, side, i, &ratio))
+        printf(" %6.2f x", ratio);
+    else
+        printf(" %8s", "-");
+}
+
+static void print_goal(const bench_outcome *outcome, size_t metric)
+{
+    char text[64];
+    bool reached = false;
+
+    bench_goal_text(&outcome->work->metrics[metric], text, sizeof(text));
+    if (text[0] == '\0')
+        return;
+    printf("  %-27s %s", text,
+           !bench_goal_reached(outcome, metric, &reached) ? "unknown"
+           : reached                                      ? "yes"
+                                                          : "no");
+}
+
+static void print_metric(const bench_outcome *outcome, size_t i, bool quick)
+{
+    const bench_metric *metric = &outcome->work->metrics[i];
+    const bench_series *ours = &outcome->of[BENCH_MUSTER][i];
+
+    for (int side = BENCH_ZMQ; side < BENCH_SIDES; side++) {
+        const bench_series *theirs = &outcome->of[side][i];
+
+        if (theirs->n == 0 && !outcome->failed[side] && side != BENCH_ZMQ)
+            continue;
+        if (side == BENCH_ZMQ) {
+            printf("%-32s %-4s", quick ? metric->quick_title : metric->title,
+                   metric->unit);
+            print_number(ours, outcome->failed[BENCH_MUSTER]);
+        } else {
+            printf("%-32s %-4s %10s", "", "", "");
+        }
+        printf("  %-16s", bench_side_name((bench_side)side));
+        print_number(theirs, outcome->failed[side]);
+        print_ratio(outcome, (bench_side)side, i);
+        if (side == BENCH_ZMQ) {
+            printf("  %s", metric->higher ? "higher" : "lower ");
+            print_goal(outcome, i);
+        }
+        putchar('\n');
+    }
+}
+
+void bench_report_table(const bench_report *report)
+{
+    print_machine(report);
+    for (size_t i = 0; i < report->n; i++)
+        for (size_t k = 0; k < BENCH_METRICS_MAX; k++)
+            if (report->outcomes[i].work->metrics[k].key != NULL)
+                print_metric(&report->outcomes[i], k, report->quick);
+}

@@ -1,0 +1,198 @@
+/* bench_zmq - what bare libzmq needs for the work that muster does. */
+#include "bare.h"
+#include "rss.h"
+#include "sample.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char request[BENCH_BODY_BYTES] = "sixty-four bytes";
+
+static void want_len(size_t len, size_t want)
+{
+    if (len != want)
+        bench_die("got %zu bytes, want %zu", len, want);
+}
+
+/* Start n children, call each once, end all; wall time of everything. */
+static void launch(size_t n)
+{
+    pid_t *children = bench_alloc(n, sizeof(*children));
+    bare_id *ids = bench_alloc(n, sizeof(*ids));
+    const int64_t start = bench_now_ns();
+    char body[BENCH_BODY_BYTES];
+    size_t len, answers = 0;
+    bare b;
+
+    bare_open(&b);
+    for (size_t i = 0; i < n; i++)
+        children[i] = bare_spawn(&b);
+    while (answers < n) {
+        bare_recv(&b, &ids[answers], body, &len, true);
+        if (len == 1) {
+            bare_send(&b, &ids[answers], request, sizeof(request));
+            continue;
+        }
+        want_len(len, sizeof(request));
+        answers++;
+    }
+    for (size_t i = 0; i < n; i++)
+        bare_send(&b, &ids[i], "", 0);
+    for (size_t i = 0; i < n; i++)
+        bare_reap(children[i]);
+    bench_tell("wall_ms", (double)(bench_now_ns() - start) / 1e6);
+    bare_close(&b);
+    free(ids);
+    free(children);
+}
+
+/* One child that has said hello. */
+static pid_t one_child(bare *b, bare_id *id)
+{
+    char body[BENCH_BODY_BYTES];
+    size_t len;
+    pid_t child;
+
+    bare_open(b);
+    child = bare_spawn(b);
+    bare_recv(b, id, body, &len, true);
+    want_len(len, 1);
+    return child;
+}
+
+static void end_child(bare *b, const bare_id *id, pid_t child)
+{
+    bare_send(b, id, "", 0);
+    bare_reap(child);
+    bare_close(b);
+}
+
+static void call(bare *b, const bare_id *id)
+{
+    char body[BENCH_BODY_BYTES];
+    bare_id from;
+    size_t len;
+
+    bare_send(b, id, request, sizeof(request));
+    bare_recv(b, &from, body, &len, true);
+    want_len(len, sizeof(request));
+    if (memcmp(body, request, len) != 0)
+        bench_die("the answer is not the request");
+}
+
+static void pingpong(size_t count, size_t warmup)
+{
+    double *us = bench_alloc(count, sizeof(*us));
+    bare b;
+    bare_id id;
+    const pid_t child = one_child(&b, &id);
+
+    for (size_t i = 0; i < warmup; i++)
+        call(&b, &id);
+    for (size_t i = 0; i < count; i++) {
+        const int64_t start = bench_now_ns();
+
+        call(&b, &id);
+        us[i] = (double)(bench_now_ns() - start) / 1e3;
+    }
+    bench_tell_latency(us, count);
+    end_child(&b, &id, child);
+    free(us);
+}
+
+/* `count` messages and their answers, at most `window` of them on the way. */
+static void stream(bare *b, const bare_id *id, size_t count, size_t window)
+{
+    char body[BENCH_BODY_BYTES];
+    size_t len, sent = 0, done = 0;
+    bare_id from;
+
+    while (done < count) {
+        for (; sent < count && sent - done < window; sent++)
+            bare_send(b, id, request, sizeof(request));
+        bare_recv(b, &from, body, &len, true);
+        do {
+            want_len(len, sizeof(request));
+            done++;
+        } while (done < sent && bare_recv(b, &from, body, &len, false));
+    }
+}
+
+static void pipeline(size_t count, size_t window)
+{
+    bare b;
+    bare_id id;
+    const pid_t child = one_child(&b, &id);
+    int64_t start;
+
+    stream(&b, &id, count / 10, window);
+    start = bench_now_ns();
+    stream(&b, &id, count, window);
+    bench_tell("per_s", (double)count * 1e9 / (double)(bench_now_ns() - start));
+    end_child(&b, &id, child);
+}
+
+static void worker_rss(void)
+{
+    bare b;
+    bare_id id;
+    const pid_t child = one_child(&b, &id);
+
+    call(&b, &id);
+    bench_tell("rss_kib", bench_idle_rss_kib(child));
+    end_child(&b, &id, child);
+}
+
+static void growth(size_t from, size_t to, size_t window)
+{
+    bare b;
+    bare_id id;
+    const pid_t child = one_child(&b, &id);
+    long before;
+
+    if (to <= from)
+        bench_die("%zu is not after %zu", to, from);
+    stream(&b, &id, from, window);
+    before = bench_rss_kib(0);
+    stream(&b, &id, to - from, window);
+    bench_tell("growth_kib", (double)(bench_rss_kib(0) - before));
+    end_child(&b, &id, child);
+}
+
+static int usage(void)
+{
+    fputs("usage: bench_zmq launch N\n"
+          "       bench_zmq pingpong COUNT WARMUP\n"
+          "       bench_zmq pipeline COUNT WINDOW\n"
+          "       bench_zmq worker-rss\n"
+          "       bench_zmq growth FROM TO WINDOW\n",
+          stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "";
+
+    if (strcmp(mode, "child") == 0 && argc == 5)
+        return bare_child(argv[2], argv[3], argv[4]);
+    alarm(BENCH_ALARM_S);
+    if (strcmp(mode, "launch") == 0 && argc == 3)
+        launch(bench_count(argv[2], 65535));
+    else if (strcmp(mode, "pingpong") == 0 && argc == 4)
+        pingpong(bench_count(argv[2], 10000000),
+                 bench_count(argv[3], 10000000));
+    else if (strcmp(mode, "pipeline") == 0 && argc == 4)
+        pipeline(bench_count(argv[2], 100000000),
+                 bench_count(argv[3], 1000000));
+    else if (strcmp(mode, "worker-rss") == 0 && argc == 2)
+        worker_rss();
+    else if (strcmp(mode, "growth") == 0 && argc == 5)
+        growth(bench_count(argv[2], 100000000), bench_count(argv[3], 100000000),
+               bench_count(argv[4], 1000000));
+    else
+        return usage();
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,226 @@
+#include "work.h"
+
+#include "sample.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* .has: muster, bare libzmq, Open MPI over TCP, Open MPI in shared memory. */
+static const bench_work works[] = {
+    {.name = "launch4",
+     .args = {"launch", "4"},
+     .quick_args = {"launch", "2"},
+     .has = {true, true, true, false},
+     .limit_s = 60,
+     .metrics = {{"wall_ms", "4 workers up, called, gone",
+                  "2 workers up, called, gone", "ms", false, BENCH_RATIO_MAX,
+                  1.4}}},
+    {.name = "launch200",
+     .args = {"launch", "200"},
+     .quick_args = {"launch", "8"},
+     .has = {true, true, true, false},
+     .mpi_once = true,
+     .limit_s = 240,
+     .metrics = {{"wall_ms", "200 workers up, called, gone",
+                  "8 workers up, called, gone", "ms", false, BENCH_RATIO_MAX,
+                  1.4}}},
+    {.name = "blocking",
+     .args = {"pingpong", "10000", "1000"},
+     .quick_args = {"pingpong", "200", "20"},
+     .has = {true, true, true, true},
+     .limit_s = 60,
+     .metrics = {{"p50_us", "blocking call, 64 B, p50",
+                  "blocking call, 64 B, p50", "us", false, BENCH_RATIO_MAX,
+                  1.5},
+                 {"p99_us", "blocking call, 64 B, p99",
+                  "blocking call, 64 B, p99", "us", false, BENCH_NO_GOAL, 0}}},
+    {.name = "pipelined",
+     .args = {"pipeline", "300000", "1000"},
+     .quick_args = {"pipeline", "2000", "100"},
+     .has = {true, true, true, true},
+     .limit_s = 60,
+     .metrics = {{"per_s", "pipelined calls, 64 B, 1,000 out",
+                  "pipelined calls, 64 B, 100 out", "/s", true, BENCH_RATIO_MIN,
+                  0.6}}},
+    {.name = "worker-rss",
+     .args = {"worker-rss"},
+     .quick_args = {"worker-rss"},
+     .has = {true, true, false, false},
+     .limit_s = 60,
+     .metrics = {{"rss_kib", "idle worker's RSS", "idle worker's RSS", "KiB",
+                  false, BENCH_EXTRA_MAX, 2048}}},
+    {.name = "manager-rss",
+     .args = {"growth", "100000", "1000000", "1000"},
+     .quick_args = {"growth", "500", "2000", "100"},
+     .has = {true, true, false, false},
+     .limit_s = 120,
+     .metrics = {{"growth_kib", "manager's RSS, call 100 k to 1 M",
+                  "manager's RSS, call 500 to 2,000", "KiB", false, BENCH_BELOW,
+                  1024}}},
+};
+
+static const char *const names[BENCH_SIDES] = {
+    [BENCH_MUSTER] = "muster",
+    [BENCH_ZMQ] = "bare libzmq",
+    [BENCH_MPI_TCP] = "Open MPI, TCP",
+    [BENCH_MPI_SHM] = "Open MPI, memory",
+};
+
+#ifdef BENCH_MPIEXEC
+static const char *const mpirun[] = {BENCH_MPIEXEC,
+                                     "--allow-run-as-root",
+                                     "--oversubscribe",
+                                     "--bind-to",
+                                     "none",
+                                     "--mca",
+                                     "pml",
+                                     "ob1",
+                                     NULL};
+static const char *const over_tcp[] = {
+    "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "lo", NULL};
+static const char *const over_shm[] = {"--mca", "btl", "vader,self", NULL};
+#endif
+
+const bench_work *bench_works(size_t *n)
+{
+    *n = sizeof(works) / sizeof(works[0]);
+    return works;
+}
+
+const bench_work *bench_work_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++)
+        if (strcmp(works[i].name, name) == 0)
+            return &works[i];
+    return NULL;
+}
+
+const char *bench_side_name(bench_side side)
+{
+    return names[side];
+}
+
+bool bench_side_built(bench_side side)
+{
+#ifdef BENCH_MPIEXEC
+    (void)side;
+    return true;
+#else
+    return side == BENCH_MUSTER || side == BENCH_ZMQ;
+#endif
+}
+
+/* Append words, at most `max` of them or up to a NULL; gives the new end. */
+static const char **append(const char **end, const char *const *words,
+                           size_t max)
+{
+    for (size_t i = 0; i < max && words[i] != NULL; i++)
+        *end++ = words[i];
+    return end;
+}
+
+#ifdef BENCH_MPIEXEC
+/* mpirun ... -n N+1 bench_mpi; a launch names its N itself. */
+static const char **append_mpirun(const char **end, bench_side side,
+                                  const char *const *args,
+                                  bench_command *command)
+{
+    const bool launch = strcmp(args[0], "launch") == 0;
+    const size_t nworkers = launch ? bench_count(args[1], 65535) : 1;
+
+    snprintf(command->nranks, sizeof(command->nranks), "%zu", nworkers + 1);
+    end = append(end, mpirun, BENCH_ARGV_MAX);
+    end = append(end, side == BENCH_MPI_TCP ? over_tcp : over_shm,
+                 BENCH_ARGV_MAX);
+    *end++ = "-n";
+    *end++ = command->nranks;
+    *end++ = BENCH_MPI_SIDE;
+    return end;
+}
+#endif
+
+void bench_command_of(const bench_work *work, bench_side side, bool quick,
+                      bench_command *command)
+{
+    const char *const *args = quick ? work->quick_args : work->args;
+    const char **end = command->argv;
+
+    if (side == BENCH_MUSTER)
+        *end++ = BENCH_MUSTER_SIDE;
+    else if (side == BENCH_ZMQ)
+        *end++ = BENCH_ZMQ_SIDE;
+#ifdef BENCH_MPIEXEC
+    else
+        end = append_mpirun(end, side, args, command);
+#endif
+    end = append(end, args, BENCH_ARGS_MAX);
+    *end = NULL;
+}
+
+static bool has_number(const bench_outcome *outcome, bench_side side,
+                       size_t metric)
+{
+    return !outcome->failed[side] && outcome->of[side][metric].n > 0;
+}
+
+bool bench_ratio(const bench_outcome *outcome, bench_side side, size_t metric,
+                 double *ratio)
+{
+    const double peer = outcome->of[side][metric].median;
+
+    if (!has_number(outcome, BENCH_MUSTER, metric) ||
+        !has_number(outcome, side, metric) || peer <= 0 ||
+        outcome->work->metrics[metric].goal == BENCH_BELOW)
+        return false;
+    *ratio = outcome->of[BENCH_MUSTER][metric].median / peer;
+    return true;
+}
+
+bool bench_goal_reached(const bench_outcome *outcome, size_t metric,
+                        bool *reached)
+{
+    const bench_metric *what = &outcome->work->metrics[metric];
+    const double ours = outcome->of[BENCH_MUSTER][metric].median;
+    const double bare = outcome->of[BENCH_ZMQ][metric].median;
+
+    if (what->goal == BENCH_NO_GOAL ||
+        !has_number(outcome, BENCH_MUSTER, metric))
+        return false;
+    if (what->goal == BENCH_BELOW) {
+        *reached = ours < what->limit;
+        return true;
+    }
+    if (!has_number(outcome, BENCH_ZMQ, metric))
+        return false;
+    if (what->goal == BENCH_RATIO_MAX)
+        *reached = ours <= what->limit * bare;
+    else if (what->goal == BENCH_RATIO_MIN)
+        *reached = ours >= what->limit * bare;
+    else
+        *reached = ours <= bare + what->limit;
+    return true;
+}
+
+void bench_goal_text(const bench_metric *metric, char *text, size_t size)
+{
+    const char *bare = names[BENCH_ZMQ];
+
+    text[0] = '\0';
+    switch (metric->goal) {
+    case BENCH_NO_GOAL:
+        break;
+    case BENCH_RATIO_MAX:
+        snprintf(text, size, "<= %.2f x %s", metric->limit, bare);
+        break;
+    case BENCH_RATIO_MIN:
+        snprintf(text, size, ">= %.2f x %s", metric->limit, bare);
+        break;
+    case BENCH_EXTRA_MAX:
+        snprintf(text, size, "<= %s + %.0f %s", bare, metric->limit,
+                 metric->unit);
+        break;
+    case BENCH_BELOW:
+        snprintf(text, size, "< %.0f %s", metric->limit, metric->unit);
+        break;
+    }
+}

@@ -1,0 +1,90 @@
+#include "crash.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "executor.h"
+
+static int line_fd = -1;
+
+/* Async-signal-safe. */
+static void note(char kind, const char *text)
+{
+    char bytes[256];
+    size_t len = strlen(text);
+
+    if (len > sizeof(bytes) - 1)
+        len = sizeof(bytes) - 1;
+    bytes[0] = kind;
+    memcpy(bytes + 1, text, len);
+    if (line_fd >= 0)
+        (void)send(line_fd, bytes, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void say(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        return; /* nobody is there to be told */
+}
+
+static void crashed(int sig)
+{
+    const char *handler = mst_executor_here();
+
+    if (handler != NULL) {
+        note(MST_NOTE_HANDLER, handler);
+        if (line_fd < 0) {
+            say("muster-worker: crashed in handler ");
+            say(handler);
+            say("\n");
+        }
+    }
+    raise(sig); /* SA_RESETHAND: the default now, so the status is true */
+}
+
+static void exited(int status, void *arg)
+{
+    const char *handler = mst_executor_here();
+
+    (void)arg;
+    if (handler == NULL)
+        return;
+    note(MST_NOTE_HANDLER, handler);
+    fflush(NULL);
+    _exit(status); /* other threads still run; end here */
+}
+
+void mst_crash_stack(void)
+{
+    static _Thread_local char room[16384];
+    const stack_t stack = {.ss_sp = room, .ss_size = sizeof(room)};
+
+    sigaltstack(&stack, NULL);
+}
+
+void mst_crash_install(int line)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS,  SIGFPE,
+                                  SIGILL,  SIGABRT, SIGSYS};
+    struct sigaction action = {.sa_handler = crashed,
+                               .sa_flags =
+                                   SA_ONSTACK | (int)SA_RESETHAND | SA_NODEFER};
+
+    line_fd = line;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &action, NULL);
+    on_exit(exited, NULL);
+    mst_crash_stack();
+}
+
+void mst_note_why(const char *sentence)
+{
+    note(MST_NOTE_WHY, sentence);
+    if (line_fd < 0)
+        fprintf(stderr, "muster-worker: %s\n", sentence);
+}

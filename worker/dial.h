@@ -1,0 +1,53 @@
+/* dial.h - the worker's connection: one DEALER socket for each epoch.
+ *
+ * libzmq would reconnect by itself and keep what was queued; so a socket whose
+ * connection has ended is closed, and a new one starts with HELLO again.
+ */
+#ifndef MST_DIAL_H
+#define MST_DIAL_H
+
+#include <stdbool.h>
+
+#include "base/poll.h"
+#include "bulk/lane.h"
+#include "link/cookie.h"
+
+typedef enum mst_dial_state {
+    MST_DIAL_OFF,    /* no socket                                 */
+    MST_DIAL_HELLO,  /* said HELLO, no answer yet                 */
+    MST_DIAL_ON,     /* WELCOME came                              */
+    MST_DIAL_CUT,    /* the connection ended: call next or give up */
+    MST_DIAL_REFUSED /* the manager does not know our key         */
+} mst_dial_state;
+
+typedef struct mst_dial {
+    void *zmq, *dealer, *monitor;
+    mst_poll *poll;
+    mst_watch watches[2];
+    const mst_cookie *cookie;
+    mst_lane lane;
+    mst_dial_state state;
+    uint64_t instance;
+    uint32_t turn;    /* which address */
+    bool side;        /* the monitor may have something */
+    int64_t began_ms; /* this attempt */
+    void (*record)(void *arg, const mst_record *record);
+    void *arg;
+} mst_dial;
+
+muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
+                         const mst_cookie *cookie, muster_error *err);
+
+/* A new epoch: the next address, a new socket, HELLO. */
+muster_err mst_dial_next(mst_dial *dial, muster_error *err);
+
+/* Read and send; records go to dial->record. True: there was something. */
+bool mst_dial_work(mst_dial *dial);
+
+/* Close the socket; what is queued is sent for at most linger_ms. */
+void mst_dial_close(mst_dial *dial, int linger_ms);
+
+/* Close, and end libzmq. */
+void mst_dial_fini(mst_dial *dial, int linger_ms);
+
+#endif

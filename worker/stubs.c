@@ -1,0 +1,157 @@
+/* stubs.c - the manager's half, on a worker: a module that is both sides loads
+ * here, under `-z now` too, and what it calls by mistake says so. A test
+ * compares this list with muster.h. */
+#include <muster/muster.h>
+
+#include "base/fail.h"
+
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+static muster_err no(muster_error *err)
+{
+    return mst_fail(err, MUSTER_ENOTMANAGER,
+                    "this is a worker; only the manager can do that");
+}
+
+bool muster_is_k8s(void)
+{
+    return false;
+}
+
+muster_err muster_open(const muster_options *options, muster **m,
+                       muster_error *err)
+{
+    return no(err);
+}
+
+void muster_shutdown(muster *m)
+{
+}
+
+void muster_close(muster **m)
+{
+}
+
+const char *muster_endpoint(const muster *m)
+{
+    return "";
+}
+
+const char *muster_session(const muster *m)
+{
+    return "";
+}
+
+muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
+                         muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_remove(muster *m, const uint32_t *ranks, size_t nranks,
+                         int64_t timeout_ms, muster_error *err)
+{
+    return no(err);
+}
+
+uint32_t muster_size(muster *m)
+{
+    return 0;
+}
+
+size_t muster_ranks(muster *m, uint32_t *ranks, size_t max)
+{
+    return 0;
+}
+
+muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
+                              muster_error *err)
+{
+    return no(err);
+}
+
+const char *muster_state_name(muster_state state)
+{
+    return "unknown";
+}
+
+muster_err muster_module_ship(muster *m, const char *path, muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_module_load(muster *m, const char *path, muster_error *err)
+{
+    return no(err);
+}
+
+void muster_reply_destroy(muster_reply **reply)
+{
+}
+
+muster_err muster_call(muster *m, uint32_t rank, const char *name,
+                       const void *body, size_t len, int64_t timeout_ms,
+                       muster_reply **reply, muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_call_start(muster *m, uint32_t rank, const char *name,
+                             const void *body, size_t len, int64_t timeout_ms,
+                             muster_future **future, muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_post(muster *m, uint32_t rank, const char *name,
+                       const void *body, size_t len, muster_error *err)
+{
+    return no(err);
+}
+
+bool muster_future_wait(muster_future *future, int64_t timeout_ms)
+{
+    return true;
+}
+
+size_t muster_future_wait_any(muster_future *const *futures, size_t n,
+                              int64_t timeout_ms)
+{
+    return n;
+}
+
+muster_err muster_future_result(muster_future *future, muster_reply **reply,
+                                muster_error *err)
+{
+    return no(err);
+}
+
+void muster_future_cancel(muster_future *future)
+{
+}
+
+muster_err muster_future_then(muster_future *future, muster_future_fn fn,
+                              void *arg)
+{
+    return MUSTER_ENOTMANAGER;
+}
+
+void muster_future_destroy(muster_future **future)
+{
+}
+
+muster_err muster_broadcast(muster *m, const muster_set *set, const char *name,
+                            const void *body, size_t len, int64_t timeout_ms,
+                            muster_results **results, muster_error *err)
+{
+    return no(err);
+}
+
+void muster_results_destroy(muster_results **results)
+{
+}
+
+void muster_print_output(void *arg, uint32_t rank, int stream, const char *line,
+                         size_t len)
+{
+}

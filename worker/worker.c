@@ -1,0 +1,220 @@
+/* worker.c - the worker's life: connect, serve, end. */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "call/registry.h"
+#include "crash.h"
+
+#define TICK_MS 100      /* while there is no connection            */
+#define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
+#define GIVE_UP_MS 60000 /* without any manager, at the start       */
+#define LINGER_MS 2000   /* the last results, at the end            */
+
+static volatile sig_atomic_t terminated;
+static int wake_fd = -1;
+
+static void on_sigterm(int sig)
+{
+    const int saved = errno;
+
+    terminated = sig;
+    (void)eventfd_write(wake_fd, 1);
+    errno = saved;
+}
+
+void mst_worker_end(mst_worker *w, int status, const char *format, ...)
+{
+    va_list args;
+
+    if (w->over)
+        return;
+    w->over = true;
+    w->status = status;
+    va_start(args, format);
+    mst_sentence(w->why, sizeof(w->why), format, args);
+    va_end(args);
+}
+
+/* What the manager started must not outlive it: we and what handlers started.
+ */
+static void manager_is_gone(void)
+{
+    if (getpgrp() == getpid())
+        kill(0, SIGKILL);
+    _exit(MST_EXIT_SILENT);
+}
+
+static void heard_line(void *arg, uint32_t events)
+{
+    mst_worker *w = (mst_worker *)arg;
+    char byte;
+
+    (void)events;
+    if (recv(w->line_fd, &byte, 1, MSG_DONTWAIT) == 0)
+        manager_is_gone();
+}
+
+static void look_for_end(mst_worker *w)
+{
+    if (terminated != 0) {
+        const mst_record bye = {.kind = MST_BYE,
+                                .code = MUSTER_ECANCELED,
+                                .text = {"terminated by SIGTERM", 21}};
+
+        if (w->dial.state == MST_DIAL_ON)
+            mst_lane_put(&w->dial.lane, &bye);
+        mst_worker_stop_jobs(w);
+        mst_worker_end(w, MST_EXIT_TERM, "terminated by SIGTERM");
+    } else if (w->ending == MST_ENDING_NOW) {
+        mst_worker_end(w, MST_EXIT_OK, "told to end");
+    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->jobs)) {
+        mst_worker_end(w, MST_EXIT_OK, "drained");
+    }
+}
+
+/* The connection ended, or an attempt did: begin the next epoch, or give up. */
+static void look_at_connection(mst_worker *w)
+{
+    const int64_t now = mst_now_ms();
+    const int64_t patience = w->heartbeat_ms > 0 ? w->heartbeat_ms : GIVE_UP_MS;
+    const char *address =
+        w->cookie.addresses[w->dial.turn % w->cookie.naddresses];
+    muster_error err;
+
+    if (w->dial.state == MST_DIAL_ON) {
+        w->away_ms = 0;
+        return;
+    }
+    if (w->away_ms == 0)
+        w->away_ms = now;
+    if (w->dial.state == MST_DIAL_REFUSED) {
+        mst_worker_end(w, MST_EXIT_REFUSED,
+                       "the manager at %s does not know our key: it ended, or "
+                       "this worker was replaced",
+                       address);
+        return;
+    }
+    if (now - w->away_ms > patience) {
+        mst_worker_end(w, MST_EXIT_CONNECT,
+                       "no answer from the manager at %s for %.1f s", address,
+                       (double)patience / 1000);
+        return;
+    }
+    if (w->dial.state == MST_DIAL_CUT)
+        mst_worker_cut(w);
+    if (w->dial.state != MST_DIAL_HELLO ||
+        now - w->dial.began_ms > ATTEMPT_MS) {
+        if (mst_dial_next(&w->dial, &err) != MUSTER_OK)
+            mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
+    }
+    mst_loop_time(&w->loop, &w->tick, now + TICK_MS);
+}
+
+static void on_tick(void *arg, mst_timer *timer)
+{
+    mst_worker *w = (mst_worker *)arg;
+    const int64_t now = mst_now_ms();
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+
+    if (w->dial.state != MST_DIAL_ON || w->heartbeat_ms == 0)
+        return;
+    if (now - w->dial.lane.heard_ms >= w->heartbeat_ms)
+        mst_worker_end(w, MST_EXIT_SILENT, "the manager was silent for %.1f s",
+                       (double)w->heartbeat_ms / 1000);
+    if (now - w->dial.lane.sent_ms >= w->heartbeat_ms / 4)
+        mst_lane_put(&w->dial.lane, &beat);
+    mst_loop_time(&w->loop, timer, now + w->heartbeat_ms / 4);
+}
+
+static bool work(void *arg)
+{
+    return mst_dial_work(&((mst_worker *)arg)->dial);
+}
+
+static void set_signals(mst_worker *w)
+{
+    struct sigaction action = {.sa_handler = on_sigterm};
+
+    wake_fd = w->loop.inbox.wake_fd;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    if (w->line_fd >= 0) /* the terminal's ^C is the manager's business */
+        sigaction(SIGINT, &action, NULL);
+}
+
+static muster_err set_up(mst_worker *w, muster_error *err)
+{
+    muster_err rc = mst_loop_init(&w->loop, work, w, err);
+
+    if (rc != MUSTER_OK)
+        return rc;
+    TAILQ_INIT(&w->jobs);
+    w->tick.fn = on_tick;
+    w->tick.arg = w;
+    w->dial.record = mst_worker_record;
+    w->dial.arg = w;
+    set_signals(w);
+    rc = mst_registry_collect("the worker program", NULL, err);
+    if (rc == MUSTER_OK && w->line_fd >= 0) {
+        w->line = (mst_watch){heard_line, w, -1};
+        rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
+                          EPOLLIN | EPOLLRDHUP, err);
+    }
+    if (rc == MUSTER_OK)
+        rc = mst_dial_init(&w->dial, &w->loop.poll, &w->cookie, err);
+    return rc;
+}
+
+/* Handlers return or are left; results that are ready still go out. */
+static void wind_up(mst_worker *w)
+{
+    const char *stuck;
+    const int64_t until =
+        mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
+
+    if (!w->has_executor || mst_executor_stop(&w->executor, until, &stuck)) {
+        if (w->has_executor)
+            mst_registry_end();
+        fflush(NULL);
+        mst_dial_work(&w->dial);
+        mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
+        return;
+    }
+    if (w->status == MST_EXIT_OK) {
+        w->status = MST_EXIT_STUCK;
+        mst_note_why("a handler did not return in time");
+    }
+    fflush(stdout);
+    _exit(w->status);
+}
+
+int mst_worker_run(mst_worker *w)
+{
+    muster_error err;
+
+    if (set_up(w, &err) != MUSTER_OK)
+        mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
+    while (!w->over) {
+        look_at_connection(w);
+        look_for_end(w);
+        if (!w->over)
+            mst_loop_turn(&w->loop, MST_NEVER);
+    }
+    if (w->status != MST_EXIT_OK)
+        mst_note_why(w->why);
+    wind_up(w);
+    return w->status;
+}
