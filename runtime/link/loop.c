@@ -237,6 +237,7 @@ void mst_loop_done(mst_loop *loop, mst_await *await)
 static void drive(mst_loop *loop, int64_t until_ms)
 {
     loop->driven = true;
+    loop->last_drive_ms = mst_now_ms();
     pthread_mutex_unlock(&loop->lock);
     mst_loop_turn(loop, until_ms);
     pthread_mutex_lock(&loop->lock);

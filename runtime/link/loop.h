@@ -38,7 +38,7 @@ typedef struct mst_loop {
     bool driven; /* some thread is in a turn                       */
     bool stop;
     unsigned wanted; /* callers that would drive                       */
-    int64_t last_drive_ms;
+    int64_t last_drive_ms; /* a caller's turn began or ended        */
     pthread_cond_t *next; /* the caller to be told that the seat is free    */
     atomic_bool is_parked;
     bool has_thread;
