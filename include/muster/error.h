@@ -41,7 +41,6 @@ typedef enum muster_err {
     MUSTER_EPROTO,   /* bytes from outside that are not our protocol     */
     MUSTER_EREFUSED, /* the other side is of another version, or unknown */
     MUSTER_EPARTIAL, /* a broadcast failed on some ranks; see its results */
-    MUSTER_EDEADLK,  /* waiting here would wait for ourselves            */
     MUSTER_ENOTMANAGER, /* this function works on the manager only         */
     MUSTER_ENOTSUP,     /* this build cannot do that                        */
     MUSTER_ERRORS       /* how many there are; not an error                 */

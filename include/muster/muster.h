@@ -163,7 +163,7 @@ MUSTER_API void muster_close(muster **m);
  * afterwards; workers are told to end. For signal-handling threads;
  * muster_close must follow when nobody uses the runtime any more.
  *
- * Thread:  any but a callback's or a signal handler's.
+ * Thread:  any; not from a signal handler.
  */
 MUSTER_API void muster_shutdown(muster *m);
 
@@ -290,8 +290,11 @@ MUSTER_API void muster_reply_destroy(muster_reply **reply);
 
 /* Run handler `name` on worker `rank` and wait for its answer.
  *
- *   rank        a ready worker, or MUSTER_ANY
- *   body, len   request bytes, borrowed until the return; any size
+ *   rank        a ready worker, or MUSTER_ANY: the one with the fewest calls
+ *               outstanding at the moment the call is sent; a worker whose
+ *               loss was reported is no longer a choice
+ *   body, len   request bytes, borrowed until the return; any size; NULL, 0
+ *               is an empty one
  *   timeout_ms  whole call, from now; 0 = the options' call_timeout_ms
  *   reply       set on MUSTER_OK only; yours, muster_reply_destroy; NULL when
  *               the answer does not matter

@@ -21,7 +21,6 @@ static const char *const names[MUSTER_ERRORS] = {
     [MUSTER_EPROTO] = "protocol error",
     [MUSTER_EREFUSED] = "refused",
     [MUSTER_EPARTIAL] = "some workers failed",
-    [MUSTER_EDEADLK] = "would wait for itself",
     [MUSTER_ENOTMANAGER] = "not on the manager",
     [MUSTER_ENOTSUP] = "not supported",
 };

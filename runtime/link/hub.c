@@ -184,7 +184,8 @@ static void deliver(mst_hub *hub, const mst_route *route, zmq_msg_t *body)
 
     if (user == NULL)
         return;
-    hub->calls.message(hub->arg, route, user, fd != NULL ? atoi(fd) : -1,
+    hub->calls.message(hub->arg, route, user,
+                       fd != NULL ? (int)strtol(fd, NULL, 10) : -1,
                        zmq_msg_data(body), zmq_msg_size(body));
 }
 

@@ -122,6 +122,8 @@ static void park(mst_loop *loop)
         if (!loop->driven && (!atomic_load(&loop->is_parked) ||
                               (loop->next == NULL && now >= back_ms)))
             break;
+        /* called back, but somebody took the seat first: park again */
+        atomic_store(&loop->is_parked, true);
         if (loop->driven && now >= back_ms)
             /* a long wait; who drives will call us when it is over */
             pthread_cond_wait(&loop->parked, &loop->lock);

@@ -37,9 +37,9 @@ typedef struct mst_loop {
     pthread_cond_t parked;
     bool driven; /* some thread is in a turn                       */
     bool stop;
-    unsigned wanted; /* callers that would drive                       */
+    unsigned wanted;       /* callers that would drive                       */
     int64_t last_drive_ms; /* a caller's turn began or ended        */
-    pthread_cond_t *next; /* the caller to be told that the seat is free    */
+    pthread_cond_t *next;  /* the caller to be told that the seat is free    */
     atomic_bool is_parked;
     bool has_thread;
     pthread_t thread;

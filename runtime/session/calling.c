@@ -242,12 +242,14 @@ void mst_calls_lost(mst_member *w, const char *why)
 
 void mst_calls_close(muster *m)
 {
-    mst_call *call;
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_call *call;
 
-    while ((call = mst_pending_any(&m->pending)) != NULL) {
-        call_off(call);
-        mst_call_finish(call, MUSTER_ECLOSED,
-                        "the runtime was closed meanwhile");
+        while ((call = TAILQ_FIRST(&m->members[i]->calls)) != NULL) {
+            call_off(call);
+            mst_call_finish(call, MUSTER_ECLOSED,
+                            "the runtime was closed meanwhile");
+        }
     }
 }
 

@@ -8,6 +8,10 @@
 #include "base/fail.h"
 #include "session/session.h"
 
+#define STORY_MS 50 /* for the end of a process to be told */
+#define PROBES 3    /* heartbeats to a connection that may be gone */
+#define PROBE_MS 20
+
 /* ------------------------------------------------------------- sending -- */
 
 static bool send_message(void *arg, zmq_msg_t *message)
@@ -35,6 +39,17 @@ static void cut(mst_member *w, const char *why)
     mst_calls_lost(w, why);
 }
 
+/* The connection seems gone. A process that crashed closes its sockets before
+ * its end can be seen, and its end is the better story: wait for it. */
+static void suspect(mst_member *w)
+{
+    if (w->probes > 0)
+        return;
+    w->probes = PROBES;
+    mst_loop_time(&w->m->loop, &w->probe,
+                  mst_now_ms() + (w->process ? STORY_MS : 0));
+}
+
 bool mst_link_flush(muster *m)
 {
     mst_member *w;
@@ -44,8 +59,8 @@ bool mst_link_flush(muster *m)
         TAILQ_REMOVE(&m->dirty, w, dirty_link);
         w->dirty = false;
         some = mst_lane_flush(&w->lane) || some;
-        if (w->linked && w->lane.broken)
-            cut(w, "its link was cut");
+        if (w->linked && w->lane.broken && !w->ended)
+            suspect(w);
     }
     return some;
 }
@@ -55,6 +70,7 @@ void mst_link_drop(mst_member *w)
     if (w->dirty)
         TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
     w->dirty = false;
+    w->probes = 0;
     w->linked = false;
     w->fd = -1;
     mst_lane_fini(&w->lane);
@@ -236,6 +252,9 @@ static void on_record(mst_member *w, const mst_record *r)
         mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE",
                      "rank=%u why=%.*s", w->rank, (int)r->text.len, r->text.at);
         break;
+    case MST_OUTPUT:
+        mst_tell_output(w, r->mode == 2 ? 2 : 1, r->body.at, r->body.len);
+        break;
     case MST_HEARTBEAT:
         break;
     default:
@@ -309,7 +328,6 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
 static void on_disconnected(void *arg, int fd)
 {
     muster *m = (muster *)arg;
-    const mst_record beat = {.kind = MST_HEARTBEAT};
 
     for (uint32_t i = 0; i < m->nmembers; i++) {
         mst_member *w = m->members[i];
@@ -320,10 +338,7 @@ static void on_disconnected(void *arg, int fd)
             mst_loop_time(&m->loop, &w->conclude, mst_now_ms());
             continue;
         }
-        w->probes = 3;
-        mst_lane_put(&w->lane, &beat);
-        mst_link_dirty(w);
-        mst_loop_time(&m->loop, &w->probe, mst_now_ms() + 5);
+        suspect(w);
     }
 }
 
@@ -332,12 +347,19 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_member *w = (mst_member *)arg;
     const mst_record beat = {.kind = MST_HEARTBEAT};
 
-    if (!w->linked || w->probes == 0)
+    if (!w->linked || w->ended || w->probes == 0) {
+        w->probes = 0;
         return;
+    }
+    if (w->lane.broken) {
+        w->probes = 0;
+        cut(w, "its link was cut");
+        return;
+    }
     w->probes--;
     mst_lane_put(&w->lane, &beat);
     mst_link_dirty(w);
-    mst_loop_time(&w->m->loop, timer, mst_now_ms() + 20);
+    mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
 const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};

@@ -193,7 +193,7 @@ void mst_shipments_free(muster *m);
 /* ------------------------------------------------------------ tell.c */
 
 void mst_tell_event(mst_member *w, muster_state from, const char *text);
-void mst_tell_output(mst_member *w, const mst_report *report);
+void mst_tell_output(mst_member *w, int stream, const char *line, size_t len);
 
 /* What the options say about timeouts, as an absolute deadline. */
 int64_t mst_deadline(const muster *m, int64_t timeout_ms);

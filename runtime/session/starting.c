@@ -117,7 +117,7 @@ void mst_session_report(void *arg, const mst_report *report)
         mst_member_event(w, MST_EV_STARTED, "%s", report->name);
         break;
     case MST_REPORT_OUTPUT:
-        mst_tell_output(w, report);
+        mst_tell_output(w, report->stream, report->text, report->len);
         break;
     case MST_REPORT_NOTE:
         keep_note(w, report);

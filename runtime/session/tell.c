@@ -72,23 +72,23 @@ void mst_tell_event(mst_member *w, muster_state from, const char *text)
     post(w->m, &n->notice);
 }
 
-void mst_tell_output(mst_member *w, const mst_report *report)
+void mst_tell_output(mst_member *w, int stream, const char *line, size_t len)
 {
     line_notice *n;
 
     if (w->m->options.on_output == NULL)
         return;
-    n = mst_alloc(sizeof(*n) + report->len);
+    n = mst_alloc(sizeof(*n) + len);
     if (n == NULL) {
         mst_log_line(&w->m->log, MUSTER_LOG_ERROR, "OUTPUT-DROPPED",
-                     "rank=%u bytes=%zu: no memory", w->rank, report->len);
+                     "rank=%u bytes=%zu: no memory", w->rank, len);
         return;
     }
     n->notice.run = run_line;
-    n->notice.bytes = sizeof(*n) + report->len;
+    n->notice.bytes = sizeof(*n) + len;
     n->rank = w->rank;
-    n->stream = report->stream;
-    n->len = report->len;
-    memcpy(n->line, report->text, report->len);
+    n->stream = stream;
+    n->len = len;
+    memcpy(n->line, line, len);
     post(w->m, &n->notice);
 }
