@@ -178,6 +178,7 @@ static bool next_piece(const mst_lane *lane, const mst_out *out, size_t fields,
 /* Send one record of the first payload in the queue; false: wait. */
 static bool send_piece(mst_lane *lane, mst_out *out)
 {
+    const char *bytes = out->payload != NULL ? out->payload->data : "";
     const size_t all = out->payload != NULL ? out->payload->len : 0;
     mst_record record = {.kind = MST_CHUNK, .id = out->id, .offset = out->sent};
     size_t fields, n;
@@ -189,8 +190,7 @@ static bool send_piece(mst_lane *lane, mst_out *out)
     fields = mst_wire_fields(&record);
     if (!next_piece(lane, out, fields, &n))
         return false;
-    record.body = (mst_span){
-        n > 0 ? (const char *)out->payload->data + out->sent : "", n};
+    record.body = (mst_span){n > 0 ? bytes + out->sent : "", n};
     if (fields + n > OPEN_BYTES / 2)
         put_alone(lane, &record, fields + n);
     else

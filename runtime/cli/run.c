@@ -234,6 +234,8 @@ static bool watch_start(watcher *w, muster *m)
 static void watch_stop(watcher *w)
 {
     atomic_store(&w->over, true);
+    /* it waits for this signal; nobody is ended by it
+     * NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread,cert-pos44-c) */
     pthread_kill(w->thread, SIGTERM);
     pthread_join(w->thread, NULL);
 }

@@ -99,7 +99,7 @@ muster_err mst_local_find(const char *asked, char *path, muster_error *err)
     }
     if (asked != NULL && asked[0] != '\0') {
         if (strlen(asked) < PATH_MAX && access(asked, X_OK) == 0) {
-            strcpy(path, asked);
+            memcpy(path, asked, strlen(asked) + 1);
             return MUSTER_OK;
         }
         return mst_fail(err, MUSTER_EINVAL,

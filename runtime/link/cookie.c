@@ -13,7 +13,7 @@ static const char first_line[] = "muster-cookie 1";
 size_t mst_cookie_print(const mst_cookie *cookie, char *text, size_t bytes)
 {
     char key[2 * MST_KEY_BYTES + 1], secret[2 * MST_KEY_BYTES + 1];
-    char managers[MST_COOKIE_ADDRESSES * (MST_ADDRESS_BYTES + 16)] = "";
+    char managers[(size_t)MST_COOKIE_ADDRESSES * (MST_ADDRESS_BYTES + 16)] = "";
     size_t used = 0;
     int n;
 
@@ -78,8 +78,8 @@ static bool to_key(const char *text, uint8_t key[MST_KEY_BYTES])
     size_t len;
 
     return strlen(text) == 2 * (size_t)MST_KEY_BYTES &&
-           sodium_hex2bin(key, MST_KEY_BYTES, text, 2 * MST_KEY_BYTES, NULL,
-                          &len, NULL) == 0 &&
+           sodium_hex2bin(key, MST_KEY_BYTES, text, strlen(text), NULL, &len,
+                          NULL) == 0 &&
            len == MST_KEY_BYTES;
 }
 
@@ -111,7 +111,8 @@ static bool parse_where(lines *in, mst_cookie *cookie, char *value,
             strlen(value) >= MST_ADDRESS_BYTES ||
             strncmp(value, "tcp://", 6) != 0)
             return false;
-        strcpy(cookie->addresses[cookie->naddresses++], value);
+        memcpy(cookie->addresses[cookie->naddresses++], value,
+               strlen(value) + 1);
     }
     return cookie->naddresses > 0;
 }

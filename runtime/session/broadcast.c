@@ -212,9 +212,10 @@ static muster_results *take_results(group *g)
     r->data = mst_calloc(g->n, sizeof(*r->data));
     r->results.items = r->items;
     if (r->items == NULL || r->texts == NULL || r->data == NULL) {
-        muster_results *half = &r->results;
-
-        muster_results_destroy(&half);
+        mst_free(r->items);
+        mst_free(r->texts);
+        mst_free(r->data);
+        mst_free(r);
         return NULL;
     }
     r->results.n = g->n;
@@ -393,7 +394,7 @@ muster_err muster_module_ship(muster *m, const char *path, muster_error *err)
 {
     const char *name = path != NULL ? strrchr(path, '/') : NULL;
     MST_AUTO(mst_drop) void *file = NULL;
-    mst_shipment *shipment;
+    mst_shipment *shipment = NULL;
     unsigned char *body;
     size_t len, name_len;
     muster_err rc;
@@ -412,12 +413,12 @@ muster_err muster_module_ship(muster *m, const char *path, muster_error *err)
     memcpy(body + name_len, file, len);
     rc = shipment_create(MST_BUILTIN_SHIP, name, body, name_len + len,
                          &shipment, err);
-    return rc == MUSTER_OK ? ship(m, shipment, err) : rc;
+    return shipment != NULL ? ship(m, shipment, err) : rc;
 }
 
 muster_err muster_module_load(muster *m, const char *path, muster_error *err)
 {
-    mst_shipment *shipment;
+    mst_shipment *shipment = NULL;
     char *body = mst_strdup(path);
     muster_err rc;
 
@@ -428,7 +429,7 @@ muster_err muster_module_load(muster *m, const char *path, muster_error *err)
     else
         rc = shipment_create(MST_BUILTIN_LOAD, path, body, strlen(path),
                              &shipment, err);
-    if (rc == MUSTER_OK)
+    if (shipment != NULL)
         return ship(m, shipment, err);
     if (path == NULL || path[0] == '\0')
         mst_free(body);

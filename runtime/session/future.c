@@ -161,15 +161,14 @@ muster_err muster_post(muster *m, uint32_t rank, const char *name,
                        const void *body, size_t len, muster_error *err)
 {
     mst_payload *payload;
-    muster_future *f;
+    muster_future *f = NULL;
     muster_err rc = check_call(name, body, len, err);
 
     if (rc != MUSTER_OK)
         return rc;
     payload = mst_payload_copy(body, len);
     rc = make(m, rank, name, &payload, MST_NEVER, true, false, &f, err);
-    if (rc == MUSTER_OK)
-        muster_future_destroy(&f);
+    muster_future_destroy(&f);
     return rc;
 }
 
@@ -178,7 +177,7 @@ muster_err muster_call(muster *m, uint32_t rank, const char *name,
                        muster_reply **reply, muster_error *err)
 {
     mst_payload *payload;
-    muster_future *f;
+    muster_future *f = NULL;
     muster_err rc = check_call(name, body, len, err);
 
     if (rc != MUSTER_OK)
@@ -186,7 +185,7 @@ muster_err muster_call(muster *m, uint32_t rank, const char *name,
     payload = mst_payload_borrow(body, len);
     rc = make(m, rank, name, &payload, mst_deadline(m, timeout_ms), false, true,
               &f, err);
-    if (rc != MUSTER_OK)
+    if (f == NULL)
         return rc;
     mst_loop_await(&m->loop, &f->await, MST_NEVER, true);
     rc = muster_future_result(f, reply, err);

@@ -156,14 +156,14 @@ const char *mst_member_verdict(const mst_member *w);
 bool mst_starting_work(muster *m);        /* true: started some */
 void mst_starting_settled(mst_member *w); /* it is ready, or over */
 void mst_starting_abort(muster *m);       /* closing */
-void mst_session_report(void *m, const mst_report *report);
+void mst_session_report(void *arg, const mst_report *report);
 void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 
 /* --------------------------------------------------------- linking.c */
 
 extern const mst_hub_calls mst_link_calls;
-void mst_link_tick(void *m, mst_timer *timer);
-void mst_link_probe(void *member, mst_timer *timer);
+void mst_link_tick(void *arg, mst_timer *timer);
+void mst_link_probe(void *arg, mst_timer *timer);
 void mst_link_dirty(mst_member *w);  /* it has something to send */
 bool mst_link_flush(muster *m);      /* true: sent some */
 void mst_link_drop(mst_member *w);   /* forget the connection */

@@ -16,8 +16,6 @@
 #define PATIENCE_MS 60000
 #define BACKLOG 4096
 
-extern char **environ;
-
 static void must(int rc, const char *what)
 {
     if (rc == -1)

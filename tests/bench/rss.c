@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define SETTLE_MS 200
@@ -21,8 +23,8 @@ long bench_rss_kib(int64_t pid)
     if (status == NULL)
         return -1;
     while (kib < 0 && fgets(line, sizeof(line), status) != NULL)
-        if (sscanf(line, "VmRSS: %ld kB", &kib) != 1)
-            kib = -1;
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
     fclose(status);
     return kib;
 }

@@ -164,6 +164,9 @@ static void stream(muster *m, uint32_t rank, size_t count, size_t window)
     muster_future **out = bench_alloc(window, sizeof(muster_future *));
     size_t sent = 0, done = 0;
 
+    if (window == 0)
+        bench_die("a window of 0 calls");
+
     while (done < count) {
         size_t until;
 
