@@ -251,6 +251,7 @@ static void do_shutdown(muster *m)
         return;
     m->closing = true;
     mst_starting_abort(m);
+    mst_removing_abort(m);
     mst_calls_close(m);
     for (uint32_t i = 0; i < m->nmembers; i++)
         mst_stop_member(m->members[i], MST_STOP_NOW);

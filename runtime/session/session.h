@@ -2,11 +2,13 @@
  *
  *   open.c       muster_open, muster_shutdown, muster_close
  *   member.c     ranks and their lives; verdicts
- *   starting.c   muster_launch, muster_remove, the launcher's reports
+ *   starting.c   muster_launch, the launcher's reports
+ *   removing.c   muster_remove
  *   linking.c    connections: who may, HELLO, records, heartbeats
  *   calling.c    one call: begun, answered, retired
  *   future.c     muster_call, muster_call_start and futures
- *   broadcast.c  one request to many; modules are shipped so
+ *   broadcast.c  one request to many
+ *   shipping.c   modules, broadcast and kept for later workers
  *   tell.c       events and output lines on their way to the program
  *   notify.c     the thread for the program's own functions
  *
@@ -156,6 +158,8 @@ const char *mst_member_verdict(const mst_member *w);
 bool mst_starting_work(muster *m);        /* true: started some */
 void mst_starting_settled(mst_member *w); /* it is ready, or over */
 void mst_starting_abort(muster *m);       /* closing */
+void mst_removing_settled(mst_member *w); /* its process is gone */
+void mst_removing_abort(muster *m);
 void mst_session_report(void *arg, const mst_report *report);
 void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 
@@ -186,7 +190,7 @@ void mst_calls_close(muster *m);
 void mst_call_fini(mst_call *call); /* frees the outcome */
 void mst_call_error(const mst_call *call, muster_error *err);
 
-/* ------------------------------------------------------- broadcast.c */
+/* -------------------------------------------------------- shipping.c */
 
 void mst_shipments_free(muster *m);
 
