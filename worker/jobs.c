@@ -153,9 +153,9 @@ static void on_cancel(mst_worker *w, const mst_record *r)
 {
     mst_job *job;
 
-    TAILQ_FOREACH(job, &w->jobs, all)
-    if (job->id == r->id)
-        break;
+    TAILQ_FOREACH (job, &w->jobs, all)
+        if (job->id == r->id)
+            break;
     if (job == NULL || job == w->incoming)
         return;
     atomic_store(&job->ctx.canceled, true);
@@ -208,8 +208,8 @@ void mst_worker_stop_jobs(mst_worker *w)
 {
     mst_job *job;
 
-    TAILQ_FOREACH(job, &w->jobs, all)
-    atomic_store(&job->ctx.canceled, true);
+    TAILQ_FOREACH (job, &w->jobs, all)
+        atomic_store(&job->ctx.canceled, true);
 }
 
 void mst_worker_cut(mst_worker *w)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -107,10 +108,16 @@ static muster_err read_file(const char *path, char *text, size_t *len,
                             muster_error *err)
 {
     MST_AUTO(mst_drop_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
     ssize_t n;
 
-    if (fd < 0)
+    if (fd < 0 || fstat(fd, &info) != 0)
         return mst_fail_sys(err, errno, "cannot read the cookie %s", path);
+    if ((info.st_mode & S_IRWXO) != 0)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "%s is open to everybody; chmod o= it, and take a new "
+                        "cookie",
+                        path);
     do
         n = read(fd, text, MST_COOKIE_BYTES);
     while (n < 0 && errno == EINTR);

@@ -157,6 +157,11 @@ static void set_signals(mst_worker *w)
 
 static muster_err set_up(mst_worker *w, muster_error *err)
 {
+    muster_ctx ctx = {.rank = w->cookie.rank,
+                      .incarnation = w->cookie.incarnation,
+                      .session = w->cookie.session,
+                      .count = 1,
+                      .until_ms = MST_NEVER};
     muster_err rc = mst_loop_init(&w->loop, work, w, err);
 
     if (rc != MUSTER_OK)
@@ -167,7 +172,7 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     w->dial.record = mst_worker_record;
     w->dial.arg = w;
     set_signals(w);
-    rc = mst_registry_collect("the worker program", NULL, err);
+    rc = mst_registry_collect("the worker program", &ctx, err);
     if (rc == MUSTER_OK && w->line_fd >= 0) {
         w->line = (mst_watch){heard_line, w, -1};
         rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
@@ -186,8 +191,7 @@ static void wind_up(mst_worker *w)
         mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
 
     if (!w->has_executor || mst_executor_stop(&w->executor, until, &stuck)) {
-        if (w->has_executor)
-            mst_registry_end();
+        mst_registry_end();
         fflush(NULL);
         mst_dial_work(&w->dial);
         mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
