@@ -39,7 +39,7 @@ static const char help[] =
     "      --pending-timeout S   seconds for workers to come up (default: "
     "180)\n"
     "      --heartbeat-timeout S seconds of silence that count as death;\n"
-    "                            0 = never (default: 30)\n"
+    "                            0 = never, else at least 0.2 (default: 30)\n"
     "      --listen ADDRESS      bind there (default: 127.0.0.1)\n"
     "      --port P              bind this port (default: any free one)\n"
     "      --log-level L         error, warn, info or debug (default: warn)\n"
@@ -124,7 +124,9 @@ static bool set_option(run_options *o, int c, const char *value)
         return to_ms(value, &o->open.pending_timeout_ms) &&
                o->open.pending_timeout_ms > 0;
     case 'b':
-        return to_ms(value, &o->open.heartbeat_timeout_ms);
+        return to_ms(value, &o->open.heartbeat_timeout_ms) &&
+               (o->open.heartbeat_timeout_ms == 0 ||
+                o->open.heartbeat_timeout_ms >= 200);
     case 'a':
         o->open.listen = value;
         return true;
@@ -165,10 +167,10 @@ static int parse(int argc, char **argv, run_options *o)
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
     char what[128];
-    int c;
+    int c, at;
 
     opterr = 0;
-    while ((c = getopt_long(argc, argv, "+:n:h", longs, NULL)) != -1) {
+    while (at = -1, (c = getopt_long(argc, argv, "+:n:h", longs, &at)) != -1) {
         if (c == 'h')
             return fputs(help, stdout) < 0 || fflush(stdout) != 0;
         if (c == 'V')
@@ -179,8 +181,10 @@ static int parse(int argc, char **argv, run_options *o)
         if (c == '?')
             return usage("there is no option %s", argv[optind - 1]);
         if (!set_option(o, c, optarg)) {
-            snprintf(what, sizeof(what), "%.100s", optarg);
-            return usage("an option cannot be \"%s\"", what);
+            snprintf(what, sizeof(what), "%s%s cannot be \"%.60s\"",
+                     at < 0 ? "-" : "--", at < 0 ? "n" : longs[at].name,
+                     optarg);
+            return usage("%s", what);
         }
     }
     if (optind == argc)

@@ -163,34 +163,47 @@ static void launch_over(mst_launching *l, muster_err rc)
         if (w->state == MUSTER_READY)
             mst_stop_member(w, MST_STOP_NOW);
         else
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u was %s and not ready in time", w->rank,
-                             muster_state_name(w->state));
+            mst_member_event(w, MST_EV_FAILED, "worker %u was %s when %s",
+                             w->rank, muster_state_name(w->state),
+                             rc == MUSTER_OK ? "its time was over"
+                                             : "the launch failed");
     }
     mst_loop_done(&l->m->loop, &l->await);
+}
+
+/* The one to blame: the first that ended, or the first that is not ready. */
+static const mst_member *missing(const mst_launching *l)
+{
+    const mst_member *late = NULL;
+
+    for (uint32_t r = l->first; r < l->first + l->n; r++) {
+        const mst_member *w = mst_member_get(l->m, r);
+
+        if (mst_life_over(w->state))
+            return w;
+        if (late == NULL && w->state != MUSTER_READY)
+            late = w;
+    }
+    return late;
 }
 
 /* Fewer than wanted: say why the first one is missing. */
 static void launch_failed(mst_launching *l)
 {
-    for (uint32_t r = l->first; r < l->first + l->n; r++) {
-        const mst_member *w = mst_member_get(l->m, r);
+    const mst_member *w = missing(l);
 
-        if (w->state == MUSTER_READY)
-            continue;
-        if (mst_life_over(w->state))
-            mst_fail(&l->error, MUSTER_EQUORUM,
-                     "%u of %u workers came up, %u are needed; %s", l->nready,
-                     l->n, l->min, mst_member_verdict(w));
-        else
-            mst_fail(&l->error, MUSTER_EQUORUM,
-                     "%u of %u workers came up in time, %u are needed; worker "
-                     "%u is %s",
-                     l->nready, l->n, l->min, w->rank,
-                     muster_state_name(w->state));
-        l->error.rank = w->rank;
-        break;
-    }
+    if (mst_life_over(w->state))
+        mst_fail(&l->error, MUSTER_EQUORUM,
+                 "%u of %u workers came up, %u are needed; %s", l->nready, l->n,
+                 l->min, mst_member_verdict(w));
+    else
+        mst_fail(&l->error, MUSTER_EQUORUM,
+                 "%u of %u workers came up in %.1f s, %u are needed; worker %u "
+                 "is still %s",
+                 l->nready, l->n,
+                 (double)l->m->options.pending_timeout_ms / 1000, l->min,
+                 w->rank, muster_state_name(w->state));
+    l->error.rank = w->rank;
     launch_over(l, MUSTER_EQUORUM);
 }
 
