@@ -7,11 +7,13 @@
 #include "base/alloc.h"
 #include "base/fail.h"
 #include "base/sync.h"
+#include "call/batch.h"
 #include "call/module.h"
 #include "call/registry.h"
 #include "crash.h"
 
 static _Thread_local const char *volatile here;
+static _Thread_local char batch_name[MST_WIRE_NAME + 1]; /* for `here` */
 
 const char *mst_executor_here(void)
 {
@@ -29,12 +31,73 @@ static muster_err builtin_ship(mst_job *job, muster_error *err)
                            &job->ctx, err);
 }
 
+/* One item of a batch: a handler's run with a result of its own. */
+static void run_item(mst_job *job, muster_handler_fn fn,
+                     const muster_item *item, struct muster_out *own,
+                     mst_batch_result *result)
+{
+    *result = (mst_batch_result){.text = ""};
+    if (atomic_load(&job->ctx.canceled)) {
+        result->code = MUSTER_ECANCELED;
+        return;
+    }
+    job->ctx.failed = false;
+    own->len = 0;
+    own->broken = false;
+    result->remote = fn(&job->ctx, item->data, item->len, own);
+    if (own->broken)
+        result->code = MUSTER_ENOMEM;
+    else if (result->remote != 0)
+        result->code = MUSTER_EREMOTE;
+    else
+        result->data = (muster_item){own->data, own->len};
+    if (result->code == MUSTER_EREMOTE && job->ctx.failed) {
+        result->text = job->ctx.text;
+        result->text_len = strlen(job->ctx.text);
+    }
+}
+
+static muster_err builtin_batch(mst_job *job, muster_error *err)
+{
+    mst_batch batch = mst_batch_of(job->body, job->len);
+    struct muster_out own = {0};
+    mst_batch_result result;
+    muster_handler_fn fn;
+    muster_item item;
+    const char *name;
+    size_t len;
+    uint32_t count;
+    bool ok;
+
+    if (!mst_batch_head(&batch, &name, &len, &count))
+        return mst_fail(err, MUSTER_EPROTO, "a batch that is none");
+    fn = mst_registry_find(name, len);
+    if (fn == NULL)
+        return mst_fail(err, MUSTER_ENOHANDLER,
+                        "no module of this worker has a handler %.*s", (int)len,
+                        name);
+    snprintf(batch_name, sizeof(batch_name), "%.*s", (int)len, name);
+    here = batch_name;
+    for (ok = true; ok && count > 0; count--) {
+        ok = mst_batch_item(&batch, &item);
+        if (!ok)
+            break;
+        run_item(job, fn, &item, &own, &result);
+        ok = mst_batch_result_put(&job->result, &result);
+    }
+    mst_out_fini(&own);
+    return ok ? MUSTER_OK
+              : mst_fail(err, MUSTER_ENOMEM, "no memory for a batch's results");
+}
+
 static void run_builtin(mst_job *job)
 {
     muster_error err = {0};
 
     if (strcmp(job->name, MST_BUILTIN_SHIP) == 0)
         job->code = builtin_ship(job, &err);
+    else if (strcmp(job->name, MST_BUILTIN_BATCH) == 0)
+        job->code = builtin_batch(job, &err);
     else if (strcmp(job->name, MST_BUILTIN_LOAD) == 0)
         job->code =
             mst_module_open((const char *)job->body, &job->ctx, NULL, &err);

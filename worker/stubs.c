@@ -152,6 +152,30 @@ void muster_results_destroy(muster_results **results)
 {
 }
 
+muster_err muster_map(muster *m, const char *name,
+                      const muster_map_options *options,
+                      muster_results **results, muster_error *err)
+{
+    return no(err);
+}
+
+muster_token *muster_token_create(muster *m)
+{
+    return NULL;
+}
+
+void muster_token_cancel(muster_token *token)
+{
+}
+
+void muster_token_destroy(muster_token **token)
+{
+}
+
+void muster_progress(void *arg, size_t done, size_t total)
+{
+}
+
 void muster_print_output(void *arg, uint32_t rank, int stream, const char *line,
                          size_t len)
 {

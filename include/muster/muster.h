@@ -450,6 +450,18 @@ MUSTER_API muster_err muster_broadcast(muster *m, const muster_set *set,
 /* Give results back and set *results to NULL. Thread: any. */
 MUSTER_API void muster_results_destroy(muster_results **results);
 
+#ifdef __cplusplus
+}
+#endif
+
+/* ----------------------------------------------------------------- map -- */
+
+#include <muster/map.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* -------------------------------------------------------------- output -- */
 
 /* A ready-made options.on_output: writes "From worker N:\t" and the line to

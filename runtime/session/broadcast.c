@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "session/group.h"
+#include "session/results.h"
 
 static void part_done(mst_call *call)
 {
@@ -126,12 +127,14 @@ void mst_group_begin(mst_cmd *cmd, void *arg)
 
 muster_err mst_group_run(mst_group *g)
 {
+    mst_session_ref(g->m);
     mst_await_init(&g->await);
     if (mst_loop_post(&g->m->loop, &g->cmd, true))
         mst_loop_await(&g->m->loop, &g->await, INT64_MAX, true);
     else
         g->rc = mst_fail(&g->error, MUSTER_ECLOSED, "the runtime is closed");
     mst_await_fini(&g->await);
+    mst_session_unref(g->m);
     for (size_t i = 0; i < g->n && g->rc == MUSTER_OK; i++) {
         const mst_call *call = &g->parts[i].call;
 
@@ -151,65 +154,33 @@ void mst_group_fini(mst_group *g)
     mst_payload_unref(&g->payload);
 }
 
-/* ------------------------------------------------------------- results -- */
-
-typedef struct owned_results {
-    muster_results results; /* first: what the program sees */
-    muster_result *items;
-    char **texts;
-    void **data;
-} owned_results;
-
-void muster_results_destroy(muster_results **results)
-{
-    owned_results *r;
-
-    if (*results == NULL)
-        return;
-    r = MST_OF(owned_results, results, *results);
-    for (size_t i = 0; i < r->results.n; i++) {
-        mst_free(r->data[i]);
-        mst_free(r->texts[i]);
-    }
-    mst_free(r->items);
-    mst_free(r->texts);
-    mst_free(r->data);
-    mst_free(r);
-    *results = NULL;
-}
-
 /* Move the outcomes out of the parts; NULL: no memory. */
 static muster_results *take_results(mst_group *g)
 {
-    owned_results *r = mst_calloc(1, sizeof(*r));
+    mst_results *r = mst_results_create(g->n);
 
     if (r == NULL)
         return NULL;
-    r->items = mst_calloc(g->n, sizeof(*r->items));
-    r->texts = mst_calloc(g->n, sizeof(*r->texts));
-    r->data = mst_calloc(g->n, sizeof(*r->data));
-    r->results.items = r->items;
-    if (r->items == NULL || r->texts == NULL || r->data == NULL) {
-        mst_free(r->items);
-        mst_free(r->texts);
-        mst_free(r->data);
-        mst_free(r);
-        return NULL;
-    }
-    r->results.n = g->n;
     for (size_t i = 0; i < g->n; i++) {
         mst_call *call = &g->parts[i].call;
+        mst_payload *payload = NULL;
+        const muster_result item = {.rank = call->rank,
+                                    .code = call->code,
+                                    .remote = call->remote,
+                                    .data = call->data,
+                                    .len = call->len};
 
-        r->texts[i] = MST_MOVE(call->text);
-        r->data[i] = MST_MOVE(call->data);
-        r->items[i] =
-            (muster_result){.rank = call->rank,
-                            .code = call->code,
-                            .remote = call->remote,
-                            .data = r->data[i],
-                            .len = call->len,
-                            .text = r->texts[i] != NULL ? r->texts[i] : ""};
-        r->results.nfailed += call->code != MUSTER_OK;
+        if (call->data != NULL) {
+            payload = mst_payload_own(call->data, call->len);
+            if (payload == NULL) {
+                muster_results *half = &r->results;
+
+                muster_results_destroy(&half);
+                return NULL;
+            }
+            call->data = NULL;
+        }
+        mst_results_set(r, i, &item, &call->text, &payload);
     }
     return &r->results;
 }

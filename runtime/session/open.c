@@ -138,6 +138,11 @@ static void destroy(muster *m)
     mst_free(m);
 }
 
+void mst_session_ref(muster *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+}
+
 void mst_session_unref(muster *m)
 {
     if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
@@ -157,6 +162,7 @@ static muster *create(const muster_options *options)
     TAILQ_INIT(&m->shipments);
     TAILQ_INIT(&m->launchings);
     TAILQ_INIT(&m->removings);
+    TAILQ_INIT(&m->mappings);
     m->loop.inbox.wake_fd = -1;
     mst_log_init(&m->log, options->log_level, options->on_log, options->arg);
     mst_notify_init(&m->notify, on_drained, m);
@@ -252,6 +258,7 @@ static void do_shutdown(muster *m)
     m->closing = true;
     mst_starting_abort(m);
     mst_removing_abort(m);
+    mst_mappings_close(m);
     mst_calls_close(m);
     for (uint32_t i = 0; i < m->nmembers; i++)
         mst_stop_member(m->members[i], MST_STOP_NOW);
@@ -342,10 +349,12 @@ bool mst_session_run(muster *m, void (*fn)(muster *m, void *arg), void *arg)
     run_there r = {.cmd = {.run = do_run}, .fn = fn, .arg = arg};
     bool ran;
 
+    mst_session_ref(m);
     mst_await_init(&r.await);
     ran = mst_loop_post(&m->loop, &r.cmd, true);
     if (ran)
         mst_loop_await(&m->loop, &r.await, MST_NEVER, true);
     mst_await_fini(&r.await);
+    mst_session_unref(m);
     return ran;
 }

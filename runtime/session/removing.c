@@ -120,12 +120,14 @@ muster_err muster_remove(muster *m, const uint32_t *ranks, size_t nranks,
 
     r.deadline.fn = on_remove_deadline;
     r.deadline.arg = &r;
+    mst_session_ref(m);
     mst_await_init(&r.await);
     if (mst_loop_post(&m->loop, &r.cmd, false))
         mst_loop_await(&m->loop, &r.await, MST_NEVER, false);
     else
         r.rc = mst_fail(&r.error, MUSTER_ECLOSED, "the runtime is closed");
     mst_await_fini(&r.await);
+    mst_session_unref(m);
     if (r.rc != MUSTER_OK && err != NULL)
         *err = r.error;
     return r.rc;

@@ -8,6 +8,8 @@
  *   calling.c    one call: begun, answered, retired
  *   future.c     muster_call, muster_call_start and futures
  *   broadcast.c  one request to many
+ *   map.c        many items: the thread that waits for them
+ *   mapping.c    and the loop that hands them out
  *   shipping.c   modules, broadcast and kept for later workers
  *   tell.c       events and output lines on their way to the program
  *   notify.c     the thread for the program's own functions
@@ -127,6 +129,7 @@ struct muster {
     int64_t last_tick_ms;
     uint32_t next_any; /* where the search for an idle worker begins */
     bool closing;
+    TAILQ_HEAD(, mst_mapping) mappings;
     mst_await *all_ended; /* muster_close waits for it, or NULL */
     mst_await any;        /* some future got its outcome */
 };
@@ -135,7 +138,10 @@ struct muster {
 
 /* Any thread: run fn on the driver and wait. False: closed. */
 bool mst_session_run(muster *m, void (*fn)(muster *m, void *arg), void *arg);
-void mst_session_unref(muster *m); /* any thread */
+/* Any thread. Whoever waits holds a reference: muster_close may be called by
+ * another thread meanwhile. */
+void mst_session_ref(muster *m);
+void mst_session_unref(muster *m);
 /* A worker's process is gone: muster_close may have waited for the last. */
 void mst_session_settled(muster *m);
 
@@ -189,6 +195,12 @@ void mst_calls_lost(mst_member *w, const char *why);
 void mst_calls_close(muster *m);
 void mst_call_fini(mst_call *call); /* frees the outcome */
 void mst_call_error(const mst_call *call, muster_error *err);
+
+/* --------------------------------------------------------- mapping.c */
+
+void mst_mappings_ready(mst_member *w);
+void mst_mappings_lost(muster *m); /* a worker is over, or a launch */
+void mst_mappings_close(muster *m);
 
 /* -------------------------------------------------------- shipping.c */
 

@@ -168,6 +168,7 @@ static void launch_over(mst_launching *l, muster_err rc)
                              rc == MUSTER_OK ? "its time was over"
                                              : "the launch failed");
     }
+    mst_mappings_lost(l->m);
     mst_loop_done(&l->m->loop, &l->await);
 }
 
@@ -235,6 +236,10 @@ void mst_starting_settled(mst_member *w)
         count(l);
         judge(l);
     }
+    if (w->state == MUSTER_READY)
+        mst_mappings_ready(w);
+    else
+        mst_mappings_lost(w->m);
     if (!mst_life_over(w->state) || w->process)
         return;
     mst_removing_settled(w);
@@ -304,12 +309,14 @@ muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
     l.min = min > 0 ? min : n;
     l.deadline.fn = on_launch_deadline;
     l.deadline.arg = &l;
+    mst_session_ref(m);
     mst_await_init(&l.await);
     if (mst_loop_post(&m->loop, &l.cmd, false))
         mst_loop_await(&m->loop, &l.await, MST_NEVER, false);
     else
         l.rc = mst_fail(&l.error, MUSTER_ECLOSED, "the runtime is closed");
     mst_await_fini(&l.await);
+    mst_session_unref(m);
     if (nready != NULL && l.rc == MUSTER_OK)
         *nready = l.nready;
     if (l.rc != MUSTER_OK && err != NULL)
