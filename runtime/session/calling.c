@@ -232,12 +232,16 @@ void mst_call_cancel(mst_call *call)
     mst_call_finish(call, MUSTER_ECANCELED, "cancelled");
 }
 
+/* Calls begin in the order they were sent: of those that were outstanding only
+ * the first few, one for each thread, can have been running. */
 void mst_calls_lost(mst_member *w, const char *why)
 {
     mst_call *call;
 
-    while ((call = TAILQ_FIRST(&w->calls)) != NULL)
+    for (uint32_t n = 0; (call = TAILQ_FIRST(&w->calls)) != NULL; n++) {
+        call->behind = n >= w->m->options.threads;
         mst_call_finish(call, MUSTER_ELOST, "%s", why);
+    }
 }
 
 void mst_calls_close(muster *m)

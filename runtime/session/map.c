@@ -292,8 +292,11 @@ static void fail_load(map *p, const mst_load *load)
         break;
     }
     for (size_t i = 0; i < load->n && p->rc == MUSTER_OK; i++)
-        fail_task(p, task_of(p, load->items[i]), call->code, call->remote,
-                  call->rank, text, strlen(text));
+        if (call->behind)
+            p->again[p->nagain++] = load->items[i];
+        else
+            fail_task(p, task_of(p, load->items[i]), call->code, call->remote,
+                      call->rank, text, strlen(text));
 }
 
 static void read_results(map *p, mst_load *load)

@@ -54,6 +54,7 @@ typedef struct mst_call {
     /* the outcome */
     uint32_t rank;
     muster_err code;
+    bool behind; /* MUSTER_ELOST, but it still waited for others there */
     int remote;
     char *text; /* why not; may be NULL even then, when there is no memory */
     void *data; /* of the result, with a zero byte behind */

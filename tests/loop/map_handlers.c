@@ -1,0 +1,109 @@
+/* map_handlers.c - what the items of it_map.c and ut_batch run. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <muster/worker.h>
+
+static int64_t number(const void *in, size_t len)
+{
+    int64_t n = -1;
+
+    if (len == sizeof(n))
+        memcpy(&n, in, sizeof(n));
+    return n;
+}
+
+static int twice(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const int64_t n = 2 * number(in, len);
+
+    (void)ctx;
+    return muster_out_write(out, &n, sizeof(n));
+}
+MUSTER_HANDLER(twice);
+
+/* Every seventh item fails. */
+static int seventh_fails(muster_ctx *ctx, const void *in, size_t len,
+                         muster_out *out)
+{
+    const int64_t n = number(in, len);
+
+    if (n % 7 == 3)
+        return muster_fail(ctx, 40 + (int)(n % 10), "not %d", (int)n);
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(seventh_fails);
+
+/* Fails an item the first two times it is seen by this worker. */
+static int third_time(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    static unsigned char seen[1024];
+    const int64_t n = number(in, len);
+
+    if (n < 0 || n >= (int64_t)sizeof(seen))
+        return muster_fail(ctx, 2, "no item %d", (int)n);
+    if (seen[n]++ < 2)
+        return muster_fail(ctx, 1, "not yet");
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(third_time);
+
+/* Item 20 ends every worker but the first. */
+static int deadly(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    if (number(in, len) == 20 && muster_ctx_rank(ctx) != 1)
+        abort();
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(deadly);
+
+static int always_deadly(muster_ctx *ctx, const void *in, size_t len,
+                         muster_out *out)
+{
+    (void)ctx;
+    if (number(in, len) == 20)
+        abort();
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(always_deadly);
+
+/* Waits until nobody wants it any more. */
+static int stubborn(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    while (!muster_ctx_canceled(ctx))
+        ;
+    return 1;
+}
+MUSTER_HANDLER(stubborn);
+
+static int who_am_i(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    const int64_t rank = muster_ctx_rank(ctx);
+
+    (void)in;
+    (void)len;
+    return muster_out_write(out, &rank, sizeof(rank));
+}
+MUSTER_HANDLER(who_am_i);
+
+/* A result as long as the item says. */
+static int long_one(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    const int64_t n = number(in, len);
+    void *at = muster_out_reserve(out, (size_t)n);
+
+    (void)ctx;
+    if (at == NULL)
+        return MUSTER_ENOMEM;
+    memset(at, (int)(n & 0xff), (size_t)n);
+    return 0;
+}
+MUSTER_HANDLER(long_one);
