@@ -7,22 +7,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "executor.h"
 
 static int line_fd = -1;
 
 /* Async-signal-safe. */
-static void note(char kind, const char *text)
+static void note(char kind, const char *text, uint64_t id)
 {
-    char bytes[256];
+    char bytes[320];
+    mst_writer w = mst_writer_of(bytes, sizeof(bytes));
     size_t len = strlen(text);
 
-    if (len > sizeof(bytes) - 1)
-        len = sizeof(bytes) - 1;
-    bytes[0] = kind;
-    memcpy(bytes + 1, text, len);
+    if (len > sizeof(bytes) - 16)
+        len = sizeof(bytes) - 16;
+    mst_write_u8(&w, (uint8_t)kind);
+    mst_write_u64(&w, id);
+    mst_write_bytes(&w, text, len);
     if (line_fd >= 0)
-        (void)send(line_fd, bytes, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send(line_fd, bytes, mst_written(&w),
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void say(const char *text)
@@ -33,10 +37,11 @@ static void say(const char *text)
 
 static void crashed(int sig)
 {
-    const char *handler = mst_executor_here();
+    uint64_t id;
+    const char *handler = mst_executor_here(&id);
 
     if (handler != NULL) {
-        note(MST_NOTE_HANDLER, handler);
+        note(MST_NOTE_HANDLER, handler, id);
         if (line_fd < 0) {
             say("muster-worker: crashed in handler ");
             say(handler);
@@ -48,12 +53,13 @@ static void crashed(int sig)
 
 static void exited(int status, void *arg)
 {
-    const char *handler = mst_executor_here();
+    uint64_t id;
+    const char *handler = mst_executor_here(&id);
 
     (void)arg;
     if (handler == NULL)
         return;
-    note(MST_NOTE_HANDLER, handler);
+    note(MST_NOTE_HANDLER, handler, id);
     fflush(NULL);
     _exit(status); /* other threads still run; end here */
 }
@@ -84,7 +90,7 @@ void mst_crash_install(int line)
 
 void mst_note_why(const char *sentence)
 {
-    note(MST_NOTE_WHY, sentence);
+    note(MST_NOTE_WHY, sentence, 0);
     if (line_fd < 0)
         fprintf(stderr, "muster-worker: %s\n", sentence);
 }

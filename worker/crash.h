@@ -2,13 +2,12 @@
  *
  * A note goes to the manager through the inherited line (or, without one, to
  * standard error) from where it happens: a signal handler, or exit() called by
- * a handler. The first byte tells what it is.
+ * a handler. See note.h for what is in it.
  */
 #ifndef MST_CRASH_H
 #define MST_CRASH_H
 
-#define MST_NOTE_HANDLER 'H' /* then the handler's name    */
-#define MST_NOTE_WHY 'W'     /* then one sentence          */
+#include "launch/note.h"
 
 /* Install for SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and exit().
  * `line` is the inherited socket or -1. Main thread, once. */

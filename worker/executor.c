@@ -13,11 +13,21 @@
 #include "crash.h"
 
 static _Thread_local const char *volatile here;
+static _Thread_local volatile uint64_t here_id;
 static _Thread_local char batch_name[MST_WIRE_NAME + 1]; /* for `here` */
 
-const char *mst_executor_here(void)
+const char *mst_executor_here(uint64_t *id)
 {
+    *id = here_id;
     return here;
+}
+
+/* A handler that gives up because its time is over has not failed. */
+static muster_err failure(const muster_ctx *ctx)
+{
+    if (atomic_load(&ctx->canceled))
+        return MUSTER_ECANCELED;
+    return muster_ctx_canceled(ctx) ? MUSTER_ETIMEOUT : MUSTER_EREMOTE;
 }
 
 static muster_err builtin_ship(mst_job *job, muster_error *err)
@@ -48,7 +58,7 @@ static void run_item(mst_job *job, muster_handler_fn fn,
     if (own->broken)
         result->code = MUSTER_ENOMEM;
     else if (result->remote != 0)
-        result->code = MUSTER_EREMOTE;
+        result->code = failure(&job->ctx);
     else
         result->data = (muster_item){own->data, own->len};
     if (result->code == MUSTER_EREMOTE && job->ctx.failed) {
@@ -124,9 +134,12 @@ static void run_handler(mst_job *job)
         snprintf(job->ctx.text, sizeof(job->ctx.text),
                  "no memory for the result of handler %.128s", job->name);
     } else if (job->remote != 0) {
-        job->code = MUSTER_EREMOTE;
+        job->code = failure(&job->ctx);
     }
-    if (job->code == MUSTER_EREMOTE && !job->ctx.failed)
+    if (job->code == MUSTER_ETIMEOUT)
+        snprintf(job->ctx.text, sizeof(job->ctx.text),
+                 "handler %.128s gave up at the deadline", job->name);
+    else if (job->code == MUSTER_EREMOTE && !job->ctx.failed)
         snprintf(job->ctx.text, sizeof(job->ctx.text),
                  "handler %.128s returned %d", job->name, job->remote);
 }
@@ -137,6 +150,7 @@ static void run(mst_job *job)
     if (atomic_load(&job->ctx.canceled)) {
         job->code = MUSTER_ECANCELED;
     } else {
+        here_id = job->id;
         here = job->name;
         if (strncmp(job->name, MST_BUILTIN, sizeof(MST_BUILTIN) - 1) == 0)
             run_builtin(job);

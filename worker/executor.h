@@ -55,8 +55,8 @@ void mst_executor_submit(mst_executor *x, mst_job *job);
  * ones until then. False: one still runs, and *name says which. */
 bool mst_executor_stop(mst_executor *x, int64_t until_ms, const char **name);
 
-/* The handler that runs on this thread; NULL: none. Safe in a signal handler.
- */
-const char *mst_executor_here(void);
+/* The handler that runs on this thread, and its call; NULL: none. Safe in a
+ * signal handler. */
+const char *mst_executor_here(uint64_t *id);
 
 #endif

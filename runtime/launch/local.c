@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "launch/lines.h"
+#include "launch/note.h"
 #include "launch/spawn.h"
 
 typedef struct local local;
@@ -98,7 +99,7 @@ static void heard_stderr(void *arg, uint32_t events)
 
 static bool read_note(kid *k)
 {
-    char text[MUSTER_ERROR_TEXT];
+    char text[MST_NOTE_BYTES];
     const ssize_t n = recv(k->child.line, text, sizeof(text), MSG_DONTWAIT);
     mst_report report = {.kind = MST_REPORT_NOTE,
                          .rank = k->rank,

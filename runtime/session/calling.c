@@ -232,14 +232,15 @@ void mst_call_cancel(mst_call *call)
     mst_call_finish(call, MUSTER_ECANCELED, "cancelled");
 }
 
-/* Calls begin in the order they were sent: of those that were outstanding only
- * the first few, one for each thread, can have been running. */
+/* Who crashed says in which call. Otherwise: calls begin in the order they were
+ * sent, so only the first few, one for each thread, can have been running. */
 void mst_calls_lost(mst_member *w, const char *why)
 {
     mst_call *call;
 
     for (uint32_t n = 0; (call = TAILQ_FIRST(&w->calls)) != NULL; n++) {
-        call->behind = n >= w->m->options.threads;
+        call->behind = w->handler_note != NULL ? call->id != w->note_id
+                                               : n >= w->m->options.threads;
         mst_call_finish(call, MUSTER_ELOST, "%s", why);
     }
 }

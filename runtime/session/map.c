@@ -320,6 +320,10 @@ static void read_results(map *p, mst_load *load)
                      "are missing",
                      load->call.rank);
             end_early(p, MUSTER_EPROTO);
+        } else if (r.code == MUSTER_ETIMEOUT || r.code == MUSTER_ECANCELED) {
+            mst_fail(&p->error, r.code, "item %zu: %s", t->index,
+                     muster_strerror(r.code));
+            end_early(p, r.code);
         } else if (r.code != MUSTER_OK) {
             fail_task(p, t, r.code, r.remote, load->call.rank, r.text,
                       r.text_len);

@@ -79,6 +79,7 @@ typedef struct mst_member {
     int64_t pid, ended_ms;
     int exit_status, exit_signal;
     char *handler_note, *why_note;
+    uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */
     bool linked, dirty;

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "launch/note.h"
 #include "link/cookie.h"
 #include "session/session.h"
 
@@ -71,19 +72,22 @@ bool mst_starting_work(muster *m)
 
 static void keep_note(mst_member *w, const mst_report *report)
 {
-    char **note = NULL;
+    mst_reader r = mst_reader_of(report->text, report->len);
+    const uint8_t kind = mst_read_u8(&r);
+    const uint64_t id = mst_read_u64(&r);
+    char **note = kind == MST_NOTE_HANDLER ? &w->handler_note
+                  : kind == MST_NOTE_WHY   ? &w->why_note
+                                           : NULL;
 
-    if (report->len > 0 && report->text[0] == 'H')
-        note = &w->handler_note;
-    else if (report->len > 0 && report->text[0] == 'W')
-        note = &w->why_note;
-    if (note == NULL || *note != NULL)
+    if (!r.ok || note == NULL || *note != NULL)
         return;
-    *note = mst_alloc(report->len);
+    *note = mst_alloc(r.left + 1);
     if (*note == NULL)
         return;
-    memcpy(*note, report->text + 1, report->len - 1);
-    (*note)[report->len - 1] = '\0';
+    if (kind == MST_NOTE_HANDLER)
+        w->note_id = id;
+    (*note)[r.left] = '\0';
+    memcpy(*note, r.at, r.left);
 }
 
 void mst_session_report(void *arg, const mst_report *report)
