@@ -44,14 +44,20 @@ static muster_err open_zap(mst_hub *hub, muster_error *err)
 static muster_err bind_router(mst_hub *hub, const char *address, uint16_t port,
                               muster_error *err)
 {
-    const bool six = strchr(address, ':') != NULL;
+    const int six = strchr(address, ':') != NULL;
+    /* else a dotted address is told as [::ffff:127.0.0.1] */
+    const int both = address[strspn(address, "0123456789.")] != '\0';
     size_t len = sizeof(hub->endpoint);
     char where[96], number[8] = "*";
 
+    zmq_setsockopt(hub->router, ZMQ_IPV6, &both, sizeof(both));
     if (port != 0)
         snprintf(number, sizeof(number), "%u", port);
     snprintf(where, sizeof(where), "tcp://%s%s%s:%s", six ? "[" : "", address,
              six ? "]" : "", number);
+    /* or 127.0.0.1 would be reported as [::ffff:127.0.0.1] */
+    if (!six)
+        zmq_setsockopt(hub->router, ZMQ_IPV6, &six, sizeof(six));
     if (zmq_bind(hub->router, where) != 0)
         return mst_fail(err, MUSTER_EADDR, "cannot listen on %s: %s", where,
                         zmq_strerror(errno));
