@@ -64,12 +64,19 @@ static void exited(int status, void *arg)
     _exit(status); /* other threads still run; end here */
 }
 
+static _Thread_local char room[16384];
+static _Thread_local stack_t before;
+
 void mst_crash_stack(void)
 {
-    static _Thread_local char room[16384];
     const stack_t stack = {.ss_sp = room, .ss_size = sizeof(room)};
 
-    sigaltstack(&stack, NULL);
+    sigaltstack(&stack, &before);
+}
+
+void mst_crash_unstack(void)
+{
+    sigaltstack(&before, NULL);
 }
 
 void mst_crash_install(int line)

@@ -15,6 +15,7 @@ void mst_crash_install(int line);
 
 /* Give this thread a signal stack, so that an overflow of the other is told. */
 void mst_crash_stack(void);
+void mst_crash_unstack(void); /* before the thread ends */
 
 /* Say why we are about to end: to the line, and to standard error. */
 void mst_note_why(const char *sentence);

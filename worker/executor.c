@@ -196,6 +196,7 @@ static void *thread(void *arg)
             pthread_cond_broadcast(&x->idle);
     }
     pthread_mutex_unlock(&x->lock);
+    mst_crash_unstack();
     return NULL;
 }
 

@@ -212,6 +212,12 @@ void mst_worker_stop_jobs(mst_worker *w)
         atomic_store(&job->ctx.canceled, true);
 }
 
+void mst_worker_free_jobs(mst_worker *w)
+{
+    while (!TAILQ_EMPTY(&w->jobs))
+        job_free(w, TAILQ_FIRST(&w->jobs));
+}
+
 void mst_worker_cut(mst_worker *w)
 {
     mst_job *job, *next;

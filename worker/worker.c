@@ -22,7 +22,7 @@
 #define LINGER_MS 2000   /* the last results, at the end            */
 
 static volatile sig_atomic_t terminated;
-static int wake_fd = -1;
+static volatile int wake_fd = -1;
 
 static void on_sigterm(int sig)
 {
@@ -195,6 +195,9 @@ static void wind_up(mst_worker *w)
         fflush(NULL);
         mst_dial_work(&w->dial);
         mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
+        mst_worker_free_jobs(w);
+        wake_fd = -1;
+        mst_loop_fini(&w->loop);
         return;
     }
     if (w->status == MST_EXIT_OK) {

@@ -54,6 +54,7 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 void mst_worker_record(void *worker, const mst_record *record);
 void mst_worker_cut(mst_worker *w); /* the connection ended */
 void mst_worker_stop_jobs(mst_worker *w);
+void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
 /* Run until it is over; returns the exit status. */
 int mst_worker_run(mst_worker *w);

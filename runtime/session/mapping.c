@@ -93,14 +93,15 @@ static void load_done(mst_call *call)
     mst_load *load = MST_OF(mst_load, call, call);
     mst_mapping *p = load->mapping;
     mst_member *w = call->member;
+    const bool go_on = w != NULL && call->code != MUSTER_ENOMEM;
 
     load->took_ms = mst_now_ms() - load->sent_ms;
     learn(p, load->took_ms);
     if (w != NULL)
         p->flying[w->rank - 1]--;
-    give_back(load);
     p->full = false;
-    if (w != NULL && call->code != MUSTER_ENOMEM)
+    give_back(load); /* the program may free it from here on */
+    if (go_on)
         feed(p, w);
 }
 

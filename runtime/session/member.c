@@ -75,6 +75,7 @@ mst_member *mst_member_add(muster *m, muster_error *err)
 void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
+    mst_call_fini(&w->load);
     mst_free(w->handler_note);
     mst_free(w->why_note);
     mst_free(w->name);
