@@ -1,16 +1,19 @@
 #include "link/hub.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "link/socket.h"
 
 #define ROUND 256    /* messages read before others get their turn */
 #define FD_MARGIN 32 /* descriptors that strangers cannot take      */
+#define FD_NEEDED 24 /* descriptors of libzmq, some to spare        */
 
 static void heard_router(void *arg, uint32_t events)
 {
@@ -105,6 +108,36 @@ static int descriptor_limit(void)
     return (int)limit.rlim_cur - FD_MARGIN;
 }
 
+int mst_hub_room(const mst_hub *hub)
+{
+    /* the lowest free one tells how many are in use */
+    const int fd = fcntl(hub->watches[0].fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    close(fd);
+    return hub->fd_limit - fd;
+}
+
+/* libzmq aborts when it gets none: look first. */
+static muster_err need_descriptors(muster_error *err)
+{
+    int fds[FD_NEEDED], n = 0, sys = 0;
+
+    while (n < FD_NEEDED && sys == 0) {
+        fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fds[n] < 0)
+            sys = errno;
+        else
+            n++;
+    }
+    while (n > 0)
+        close(fds[--n]);
+    return sys == 0
+               ? MUSTER_OK
+               : mst_fail_sys(err, sys, "%d descriptors for libzmq", FD_NEEDED);
+}
+
 muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
                         uint16_t port, int64_t silence_ms, const mst_pair *self,
                         muster_error *err)
@@ -115,6 +148,9 @@ muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
         hub->watches[i].fd = -1;
     hub->side = true;
     hub->fd_limit = descriptor_limit();
+    rc = need_descriptors(err);
+    if (rc != MUSTER_OK)
+        return rc;
     hub->zmq = zmq_ctx_new();
     if (hub->zmq == NULL)
         return mst_fail(err, MUSTER_ESYS, "zmq_ctx_new: %s",

@@ -58,7 +58,8 @@ typedef struct mst_hub {
  *   port         0: any
  *   silence_ms   bounds unacknowledged data, 0: the system's
  *
- * Errors:  MUSTER_EADDR, MUSTER_ESYS
+ * Errors:  MUSTER_EADDR, MUSTER_ESYS; without descriptors, too, where libzmq
+ *          would abort
  */
 muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
                         uint16_t port, int64_t silence_ms, const mst_pair *self,
@@ -74,5 +75,9 @@ bool mst_hub_work(mst_hub *hub);
 
 /* Listen again after the descriptors ran out, when there is room. */
 void mst_hub_tick(mst_hub *hub);
+
+/* How many more descriptors there can be while it listens; below 0: too many
+ * are open. */
+int mst_hub_room(const mst_hub *hub);
 
 #endif

@@ -1,4 +1,5 @@
 /* starting.c - workers are started, awaited, and told to end. */
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "session/session.h"
 
 #define START_AT_ONCE 4 /* before the loop looks at connections again */
+#define DESCRIPTORS 5   /* of a worker: its process four, its connection */
 
 struct mst_launching {
     mst_cmd cmd;
@@ -53,17 +55,33 @@ static muster_err start_one(mst_member *w, muster_error *err)
     return rc;
 }
 
+/* Descriptors for more workers, beyond those that connect any moment. */
+static int room(const muster *m)
+{
+    int left = mst_hub_room(&m->hub);
+
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        left -= m->members[i]->process && !m->members[i]->linked;
+    return left;
+}
+
 bool mst_starting_work(muster *m)
 {
     mst_member *w;
-    int n = 0;
+    int n = 0, left = TAILQ_EMPTY(&m->to_start) ? 0 : room(m);
 
     while (n < START_AT_ONCE && (w = TAILQ_FIRST(&m->to_start)) != NULL) {
         muster_error err;
+        muster_err rc;
 
         TAILQ_REMOVE(&m->to_start, w, to_start);
         n++;
-        if (w->state == MUSTER_ASKED && start_one(w, &err) != MUSTER_OK)
+        if (w->state != MUSTER_ASKED)
+            continue;
+        left -= DESCRIPTORS;
+        rc = left >= 0 ? start_one(w, &err)
+                       : mst_fail_sys(&err, EMFILE, "cannot start it");
+        if (rc != MUSTER_OK)
             mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
                              err.text);
     }

@@ -1,8 +1,8 @@
 /* it_members.c - workers come, are looked at, and go. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "lame.h"
 #include "rig.h"
 
 static void assert_ranks(rig *r, const uint32_t *want, size_t n)
@@ -222,33 +222,6 @@ static void who_does_not_drain_is_killed(void **state)
 
 /* --------------------------------------------------------------- quorum -- */
 
-/* Of the workers that are started with these options the first two end with
- * status 9, before they say anything. */
-static muster_options with_lame_workers(char dir[32])
-{
-    static char variable[64];
-    static const char *const env[] = {variable, "LAME=1 2", NULL};
-    muster_options o = rig_options();
-
-    strcpy(dir, "/tmp/it_members.XXXXXX");
-    assert_non_null(mkdtemp(dir));
-    snprintf(variable, sizeof(variable), "LAME_DIR=%s", dir);
-    o.worker = RIG_LAME_WORKER;
-    o.env = env;
-    return o;
-}
-
-static void forget_lame_workers(const char *dir)
-{
-    char path[64];
-
-    for (int i = 1; i <= 2; i++) {
-        snprintf(path, sizeof(path), "%s/%d", dir, i);
-        rmdir(path);
-    }
-    rmdir(dir);
-}
-
 typedef struct launching {
     pthread_t thread;
     rig *r;
@@ -287,14 +260,14 @@ static void several_launches_run_at_once(void **state)
 
 static void no_quorum_ends_those_who_came(void **state)
 {
-    char dir[32];
-    const muster_options o = with_lame_workers(dir);
+    lame l;
+    const muster_options o = lame_options(&l, "1 2", "exit 9");
     rig *r = rig_open(&o);
     uint32_t nready = 99;
     const muster_err rc = muster_launch(r->m, 4, 4, &nready, &r->err);
 
     (void)state;
-    forget_lame_workers(dir);
+    lame_forget(&l);
     assert_code(rc, MUSTER_EQUORUM, r->err);
     assert_words(r->err.text, "of 4 workers", "4 are needed", "status 9");
     assert_int_equal(nready, 0);
@@ -305,14 +278,14 @@ static void no_quorum_ends_those_who_came(void **state)
 
 static void fewer_may_be_enough(void **state)
 {
-    char dir[32];
-    const muster_options o = with_lame_workers(dir);
+    lame l;
+    const muster_options o = lame_options(&l, "1 2", "exit 9");
     rig *r = rig_open(&o);
     uint32_t nready = 0;
     muster_err rc = muster_launch(r->m, 4, 1, &nready, &r->err);
 
     (void)state;
-    forget_lame_workers(dir);
+    lame_forget(&l);
     assert_code(rc, MUSTER_OK, r->err);
     assert_int_equal(nready, 2);
     rc = muster_module_ship(r->m, RIG_HANDLERS, &r->err);

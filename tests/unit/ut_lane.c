@@ -1,0 +1,273 @@
+/* ut_lane.c - what one epoch of a connection sends, and in which order. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "bulk/lane.h"
+
+/* The other end: takes messages apart and puts payloads together. */
+typedef struct far_end {
+    mst_lane lane;
+    mst_assembly in;
+    int messages, records, aborts, beats;
+    size_t longest, bytes;
+    uint64_t done[64]; /* ids in the order they were complete */
+    size_t lengths[64];
+    int ndone;
+    bool fail;
+} far_end;
+
+typedef struct parcel {
+    mst_out out;
+    bool gone;
+} parcel;
+
+static void complete(far_end *f)
+{
+    unsigned char *data = mst_assembly_take(&f->in);
+
+    for (uint64_t i = 0; i < f->in.total; i += 997)
+        assert_int_equal(data[i], (unsigned char)(i * 31 + f->in.id));
+    f->done[f->ndone] = f->in.id;
+    f->lengths[f->ndone++] = (size_t)f->in.total;
+    mst_free(data);
+}
+
+static void on_record(far_end *f, const mst_record *r)
+{
+    f->records++;
+    if (r->kind == MST_HEARTBEAT) {
+        f->beats++;
+    } else if (r->kind == MST_ABORT) {
+        f->aborts++;
+        assert_int_equal(mst_assembly_abort(&f->in, r->id), MUSTER_OK);
+    } else if (r->kind == MST_CALL) {
+        assert_int_equal(mst_assembly_begin(&f->in, r->id, r->total, r->body.at,
+                                            r->body.len),
+                         MUSTER_OK);
+        f->bytes += mst_wire_cost(r->body.len);
+        if (!f->in.open)
+            complete(f);
+    } else {
+        assert_int_equal(r->kind, MST_CHUNK);
+        assert_int_equal(
+            mst_assembly_add(&f->in, r->id, r->offset, r->body.at, r->body.len),
+            MUSTER_OK);
+        f->bytes += mst_wire_cost(r->body.len);
+        if (!f->in.open)
+            complete(f);
+    }
+}
+
+static bool arrive(void *arg, zmq_msg_t *message)
+{
+    far_end *f = (far_end *)arg;
+    mst_reader r = mst_reader_of(zmq_msg_data(message), zmq_msg_size(message));
+    mst_record record;
+
+    if (f->fail)
+        return false;
+    f->messages++;
+    if (r.left > f->longest)
+        f->longest = r.left;
+    while (r.left > 0) {
+        assert_int_equal(mst_wire_get(&r, &record), MUSTER_OK);
+        on_record(f, &record);
+    }
+    zmq_msg_close(message);
+    return true;
+}
+
+static void head(mst_out *out, mst_record *record)
+{
+    (void)out;
+    record->kind = MST_CALL;
+    record->text = (mst_span){"echo", 4};
+}
+
+static void gone(mst_out *out)
+{
+    MST_OF(parcel, out, out)->gone = true;
+}
+
+static parcel *parcel_of(uint64_t id, size_t len)
+{
+    parcel *p = calloc(1, sizeof(*p));
+    unsigned char *data = malloc(len + 1);
+
+    assert_non_null(p);
+    assert_non_null(data);
+    for (size_t i = 0; i < len; i++)
+        data[i] = (unsigned char)(i * 31 + id);
+    p->out.head = head;
+    p->out.gone = gone;
+    p->out.id = id;
+    p->out.payload = mst_payload_own(data, len);
+    return p;
+}
+
+static void drop(parcel *p)
+{
+    mst_payload_unref(&p->out.payload);
+    free(p);
+}
+
+static far_end *set_out(void)
+{
+    far_end *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    mst_lane_init(&f->lane, arrive, f);
+    return f;
+}
+
+static void done_with(far_end *f)
+{
+    mst_lane_fini(&f->lane);
+    mst_assembly_fini(&f->in);
+    free(f);
+}
+
+static void payloads_of_any_size_arrive_in_order(void **state)
+{
+    static const size_t sizes[] = {
+        0,       1, 65535, 65536, (1 << 20) - 1, 1 << 20, (1 << 20) + 1,
+        5 << 20, 0, 17};
+    const int n = sizeof(sizes) / sizeof(sizes[0]);
+    parcel *parcels[sizeof(sizes) / sizeof(sizes[0])];
+    far_end *f = set_out();
+    size_t given = 0;
+
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        parcels[i] = parcel_of((uint64_t)i + 1, sizes[i]);
+        mst_lane_queue(&f->lane, &parcels[i]->out);
+    }
+    while (mst_lane_flush(&f->lane)) {
+        assert_true(f->bytes - given <= MST_WIRE_WINDOW);
+        assert_true(mst_lane_credit(&f->lane, (uint32_t)(f->bytes - given)));
+        given = f->bytes;
+    }
+    assert_int_equal(f->ndone, n);
+    assert_true(f->longest <= MST_WIRE_MESSAGE);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(f->done[i], i + 1);
+        assert_int_equal(f->lengths[i], sizes[i]);
+        assert_true(parcels[i]->gone);
+        drop(parcels[i]);
+    }
+    done_with(f);
+}
+
+static void nothing_goes_beyond_the_credit(void **state)
+{
+    far_end *f = set_out();
+    parcel *p = parcel_of(1, 16 << 20);
+
+    (void)state;
+    mst_lane_queue(&f->lane, &p->out);
+    mst_lane_flush(&f->lane);
+    assert_true(f->bytes <= MST_WIRE_WINDOW);
+    assert_true(f->bytes > MST_WIRE_WINDOW - (128 << 10));
+    assert_false(mst_lane_flush(&f->lane));
+    assert_true(mst_lane_credit(&f->lane, 1 << 20));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_false(mst_lane_credit(&f->lane, UINT32_MAX));
+    mst_lane_drop(&f->lane, &p->out);
+    drop(p);
+    done_with(f);
+}
+
+static void small_records_share_a_message(void **state)
+{
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+    parcel *parcels[50];
+    far_end *f = set_out();
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        parcels[i] = parcel_of((uint64_t)i, 64);
+        mst_lane_queue(&f->lane, &parcels[i]->out);
+        mst_lane_put(&f->lane, &beat);
+    }
+    assert_int_equal(f->messages, 0);
+    mst_lane_flush(&f->lane);
+    assert_int_equal(f->messages, 1);
+    assert_int_equal(f->records, 100);
+    for (int i = 0; i < 50; i++)
+        drop(parcels[i]);
+    done_with(f);
+}
+
+/* A heartbeat does not wait for credit, and fits between two chunks. */
+static void control_goes_past_a_payload_that_waits(void **state)
+{
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+    far_end *f = set_out();
+    parcel *p = parcel_of(1, 16 << 20);
+
+    (void)state;
+    mst_lane_queue(&f->lane, &p->out);
+    mst_lane_flush(&f->lane);
+    mst_lane_put(&f->lane, &beat);
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->beats, 1);
+    assert_true(f->in.open);
+    mst_lane_drop(&f->lane, &p->out);
+    drop(p);
+    done_with(f);
+}
+
+static void what_was_not_begun_is_dropped_without_a_word(void **state)
+{
+    far_end *f = set_out();
+    parcel *first = parcel_of(1, 8 << 20), *second = parcel_of(2, 10);
+
+    (void)state;
+    mst_lane_queue(&f->lane, &first->out);
+    mst_lane_queue(&f->lane, &second->out);
+    mst_lane_flush(&f->lane);
+    assert_true(mst_lane_drop(&f->lane, &second->out));
+    assert_false(mst_lane_drop(&f->lane, &second->out));
+    mst_lane_flush(&f->lane);
+    assert_int_equal(f->aborts, 0);
+    assert_false(mst_lane_drop(&f->lane, &first->out));
+    mst_lane_flush(&f->lane);
+    assert_int_equal(f->aborts, 1);
+    assert_false(f->in.open);
+    assert_int_equal(f->ndone, 0);
+    drop(first);
+    drop(second);
+    done_with(f);
+}
+
+static void a_link_that_is_gone_is_noticed(void **state)
+{
+    const mst_record beat = {.kind = MST_HEARTBEAT};
+    far_end *f = set_out();
+
+    (void)state;
+    f->fail = true;
+    mst_lane_put(&f->lane, &beat);
+    mst_lane_flush(&f->lane);
+    assert_true(f->lane.broken);
+    mst_lane_put(&f->lane, &beat);
+    assert_false(mst_lane_flush(&f->lane));
+    done_with(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(payloads_of_any_size_arrive_in_order),
+        cmocka_unit_test(nothing_goes_beyond_the_credit),
+        cmocka_unit_test(small_records_share_a_message),
+        cmocka_unit_test(control_goes_past_a_payload_that_waits),
+        cmocka_unit_test(what_was_not_begun_is_dropped_without_a_word),
+        cmocka_unit_test(a_link_that_is_gone_is_noticed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* ut_lines.c - bytes into lines. */
+#include "unit.h"
+
+#include <stdlib.h>
+
+#include "launch/lines.h"
+
+typedef struct heard {
+    char text[65536];
+    size_t used;
+    int lines;
+} heard;
+
+static void hear(void *arg, const char *line, size_t len)
+{
+    heard *h = (heard *)arg;
+
+    assert_true(h->used + len + 1 < sizeof(h->text));
+    memcpy(h->text + h->used, line, len);
+    h->used += len;
+    h->text[h->used++] = '|';
+    h->text[h->used] = '\0';
+    h->lines++;
+}
+
+static void pieces_make_whole_lines(void **state)
+{
+    static const char bytes[] = "one\ntwo\n\nthree and no end";
+
+    (void)state;
+    for (size_t step = 1; step < sizeof(bytes); step++) {
+        mst_lines lines = {0};
+        heard *h = calloc(1, sizeof(*h));
+
+        for (size_t at = 0; at < sizeof(bytes) - 1; at += step) {
+            const size_t left = sizeof(bytes) - 1 - at;
+
+            mst_lines_feed(&lines, bytes + at, left < step ? left : step, hear,
+                           h);
+        }
+        assert_string_equal(h->text, "one|two||");
+        mst_lines_end(&lines, hear, h);
+        assert_string_equal(h->text, "one|two||three and no end|");
+        free(h);
+    }
+}
+
+static void a_long_line_comes_in_pieces(void **state)
+{
+    static char bytes[3 * MST_LINE_BYTES + 5];
+    mst_lines lines = {0};
+    heard *h = calloc(1, sizeof(*h));
+
+    (void)state;
+    memset(bytes, 'x', sizeof(bytes));
+    mst_lines_feed(&lines, bytes, sizeof(bytes), hear, h);
+    assert_int_equal(h->lines, 3);
+    mst_lines_end(&lines, hear, h);
+    assert_int_equal(h->lines, 4);
+    assert_int_equal(h->used - 4, sizeof(bytes));
+    free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_make_whole_lines),
+        cmocka_unit_test(a_long_line_comes_in_pieces),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
