@@ -182,9 +182,10 @@ static void broken(mst_member *w, const char *what)
 void mst_call_result(mst_member *w, const mst_record *r)
 {
     mst_call *call = mst_pending_get(&w->m->pending, r->id);
+    const muster_err rc = mst_assembly_begin(&w->lane.in, r->id, r->total,
+                                             r->body.at, r->body.len);
 
-    if (mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
-                           r->body.len) == MUSTER_EPROTO) {
+    if (rc == MUSTER_EPROTO) {
         broken(w, "a result inside another");
         return;
     }
@@ -204,6 +205,9 @@ void mst_call_result(mst_member *w, const mst_record *r)
 
         call->remote = (int)r->remote;
         mst_call_finish(call, code, "%.*s", (int)r->text.len, r->text.at);
+    } else if (rc == MUSTER_ENOMEM) {
+        mst_call_finish(call, rc, "no memory for a result of %llu bytes",
+                        (unsigned long long)r->total);
     } else if (!w->lane.in.open) {
         complete(w, call);
     }

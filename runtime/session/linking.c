@@ -353,6 +353,8 @@ void mst_link_probe(void *arg, mst_timer *timer)
     }
     if (w->lane.broken) {
         w->probes = 0;
+        /* when it was for want of memory, the worker does not know of it */
+        go_away(w->m, &w->route, "its link was cut");
         cut(w, "its link was cut");
         return;
     }

@@ -147,11 +147,39 @@ static const char *last_handler(const mst_member *w)
     return NULL;
 }
 
+/* What muster-worker means by its exit status, when it could not say more. */
+static const char *own_words(int status)
+{
+    switch (status) {
+    case 64:
+        return "wrong options";
+    case 65:
+        return "its cookie could not be read";
+    case 69:
+        return "the manager could not be reached";
+    case 70:
+        return "no memory or no threads";
+    case 75:
+        return "the manager was silent to it";
+    case 76:
+        return "the manager refused it";
+    case 77:
+        return "a handler did not return in time";
+    case 143:
+        return "terminated by SIGTERM";
+    default:
+        return NULL;
+    }
+}
+
 static void describe_end(const mst_member *w, char *text, size_t bytes)
 {
     const char *handler = last_handler(w);
     const char *in = handler != NULL ? " in handler " : "";
     const char *abbrev = sigabbrev_np(w->exit_signal);
+
+    const char *why =
+        w->why_note != NULL ? w->why_note : own_words(w->exit_status);
 
     if (handler == NULL)
         handler = "";
@@ -163,9 +191,9 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
     else if (w->handler_note != NULL)
         snprintf(text, bytes, "worker %u: handler %.100s called exit(%d)",
                  w->rank, handler, w->exit_status);
-    else if (w->why_note != NULL)
+    else if (why != NULL)
         snprintf(text, bytes, "worker %u ended with status %d: %.200s", w->rank,
-                 w->exit_status, w->why_note);
+                 w->exit_status, why);
     else
         snprintf(text, bytes, "worker %u exited with status %d%s%.100s",
                  w->rank, w->exit_status, in, handler);

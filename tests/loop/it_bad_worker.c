@@ -1,0 +1,152 @@
+/* it_bad_worker.c - workers that have a key but no manners, beside one that
+ * has both. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rig.h"
+
+static char how_env[64], good_env[512];
+static const char *env[] = {how_env, good_env, NULL};
+
+static rig *bad_rig(const char *how)
+{
+    muster_options o = rig_options();
+
+    snprintf(how_env, sizeof(how_env), "BAD=%s", how);
+    snprintf(good_env, sizeof(good_env), "BAD_BUT_FIRST=%s", TRUE_WORKER);
+    o.worker = BAD_WORKER;
+    o.env = env;
+    o.heartbeat_timeout_ms = 1500 * RIG_SLOW;
+    o.pending_timeout_ms = RIG_WAIT_MS;
+    return rig_open(&o);
+}
+
+static void assert_good_one_answers(rig *r)
+{
+    /* no module is shipped: the bad one would have to load it, too */
+    assert_code(rig_call(r, 1, "echo", "", 0), MUSTER_ENOHANDLER, r->err);
+}
+
+/* Launch two, of which the second is refused with these words. */
+static void assert_refused(const char *how, const char *word, const char *more)
+{
+    rig *r = bad_rig(how);
+    const int64_t began = rig_now_ms();
+    uint32_t nready;
+    muster_info info;
+
+    assert_code(muster_launch(r->m, 2, 1, &nready, &r->err), MUSTER_OK, r->err);
+    assert_int_equal(nready, 1);
+    assert_within(how, began, 2000);
+    assert_code(muster_worker_info(r->m, 2, &info, &r->err), MUSTER_OK, r->err);
+    assert_int_equal(info.state, MUSTER_LOST);
+    assert_words(info.verdict, "worker 2", word, more);
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+static void another_build_is_refused_with_both_sides(void **state)
+{
+    (void)state;
+    assert_refused("other-wire", "wire version 1 and 99", MUSTER_VERSION);
+    assert_refused("other-word", "pointer bytes 8 and 4", MUSTER_VERSION);
+    assert_refused("other-release", "9.9.9", MUSTER_VERSION);
+}
+
+static void who_does_not_say_hello_is_sent_away(void **state)
+{
+    (void)state;
+    /* it ends with 76 only if it was told GOAWAY */
+    assert_refused("no-hello", "status 76", "refused");
+}
+
+/* Both are ready; the second one misbehaves at its first call. */
+static rig *two_up(const char *how)
+{
+    rig *r = bad_rig(how);
+    uint32_t nready;
+
+    assert_code(muster_launch(r->m, 2, 2, &nready, &r->err), MUSTER_OK, r->err);
+    return r;
+}
+
+static void what_is_no_protocol_costs_that_worker(void **state)
+{
+    static const char *const ways[] = {"garbage", "cut", "chunk", "credit",
+                                       "orders"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        rig *r = two_up(ways[i]);
+        const int64_t began = rig_now_ms();
+
+        assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_ELOST, r->err);
+        assert_words(r->err.text, "worker 2 broke the protocol");
+        assert_within(ways[i], began, 1000);
+        assert_good_one_answers(r);
+        rig_down(&r);
+    }
+}
+
+static void a_second_answer_meets_nobody(void **state)
+{
+    rig *r = two_up("twice");
+
+    (void)state;
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "ok");
+    assert_code(rig_call(r, 2, "echo", "x", 300), MUSTER_ETIMEOUT, r->err);
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+static void a_result_without_end_is_no_memory(void **state)
+{
+    rig *r = two_up("endless");
+
+    (void)state;
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_ENOMEM, r->err);
+    assert_words(r->err.text, "1152921504606846976 bytes");
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+static void a_second_connection_is_refused_and_the_first_lives(void **state)
+{
+    rig *r = two_up("second");
+
+    (void)state;
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "ok");
+    assert_true(
+        rig_logged(r, "HELLO-REFUSED", "connected already", RIG_WAIT_MS));
+    rig_down(&r);
+}
+
+static void who_is_silent_is_lost(void **state)
+{
+    rig *r = two_up("sulk");
+    const int64_t began = rig_now_ms();
+
+    (void)state;
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_ELOST, r->err);
+    assert_words(r->err.text, "worker 2 was silent");
+    assert_within("silence", began, 3000);
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(another_build_is_refused_with_both_sides),
+        rig_test(who_does_not_say_hello_is_sent_away),
+        rig_test(what_is_no_protocol_costs_that_worker),
+        rig_test(a_second_answer_meets_nobody),
+        rig_test(a_result_without_end_is_no_memory),
+        rig_test(a_second_connection_is_refused_and_the_first_lives),
+        rig_test(who_is_silent_is_lost),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+/* it_link.c - links that are cut, and links that stand still. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "relay.h"
+#include "rig.h"
+
+#define CALLS 1000
+
+static relay *way;
+static char relay_env[64], worker_env[512];
+static const char *env[] = {relay_env, worker_env, NULL};
+
+static uint16_t port_of(const char *endpoint)
+{
+    const char *colon = strrchr(endpoint, ':');
+
+    assert_non_null(colon);
+    return (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
+/* A port that is free now, for the manager; the relay is set up before it. */
+static uint16_t free_port(void)
+{
+    relay *probe = relay_create(1);
+    uint16_t port;
+
+    assert_non_null(probe);
+    port = relay_port(probe);
+    relay_destroy(&probe);
+    return port;
+}
+
+/* n workers whose links go through the relay. */
+static rig *relayed(uint32_t n, int64_t heartbeat_ms)
+{
+    muster_options o = rig_options();
+    rig *r;
+
+    o.port = free_port();
+    o.worker = RELAY_WORKER_PROGRAM;
+    o.env = env;
+    o.heartbeat_timeout_ms = heartbeat_ms;
+    way = relay_create(o.port);
+    assert_non_null(way);
+    snprintf(relay_env, sizeof(relay_env), "RELAY=tcp://127.0.0.1:%u",
+             relay_port(way));
+    snprintf(worker_env, sizeof(worker_env), "RELAY_WORKER=%s", TRUE_WORKER);
+    r = rig_up_with(&o, n);
+    assert_int_equal(port_of(muster_endpoint(r->m)), o.port);
+    return r;
+}
+
+static int relay_teardown(void **state)
+{
+    const int rc = rig_teardown(state);
+
+    relay_destroy(&way);
+    return rc;
+}
+
+static muster_state state_of(rig *r, uint32_t rank)
+{
+    muster_info info;
+
+    assert_code(muster_worker_info(r->m, rank, &info, &r->err), MUSTER_OK,
+                r->err);
+    return info.state;
+}
+
+/* It was cut, and is ready again: the same process. */
+static void assert_back(rig *r, uint32_t rank, pid_t pid)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    assert_non_null(rig_event_to(r, rank, MUSTER_CUT, RIG_WAIT_MS));
+    while (state_of(r, rank) != MUSTER_READY && rig_now_ms() < until)
+        usleep(1000);
+    assert_string_equal(muster_state_name(state_of(r, rank)), "ready");
+    assert_int_equal(rig_pid(r, rank), pid);
+    assert_code(rig_call(r, rank, "echo", "back", 0), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "back");
+}
+
+static void every_call_ends_once_when_the_link_is_cut(void **state)
+{
+    static muster_future *futures[CALLS];
+    rig *r = relayed(2, 10000);
+    const pid_t pid = rig_pid(r, 1);
+    const int64_t began = rig_now_ms();
+    int answered = 0, lost = 0;
+    char *end;
+
+    (void)state;
+    for (int i = 0; i < CALLS; i++)
+        futures[i] = rig_start(r, 1, "count", "");
+    relay_cut(way);
+    for (int i = 0; i < CALLS; i++) {
+        const muster_err rc = rig_result(r, &futures[i]);
+
+        answered += rc == MUSTER_OK;
+        lost += rc == MUSTER_ELOST;
+    }
+    assert_int_equal(answered + lost, CALLS);
+    assert_within("1,000 calls on a cut link", began, 5000);
+    assert_back(r, 1, pid);
+    assert_back(r, 2, rig_pid(r, 2));
+    /* nothing ran twice: no more than were sent, and all that answered */
+    assert_code(rig_call(r, 1, "count", "", 0), MUSTER_OK, r->err);
+    assert_in_range(strtol(r->answer, &end, 10), answered, CALLS + 1);
+    rig_down(&r);
+}
+
+static muster_err move(rig *r, const char *name, size_t len)
+{
+    char *body = calloc(1, len + 1);
+    muster_err rc;
+
+    assert_non_null(body);
+    r->err = (muster_error){0};
+    rc = muster_call(r->m, 1, name, body, len, RIG_WAIT_MS, NULL, &r->err);
+    free(body);
+    return rc;
+}
+
+static void a_cut_in_a_long_request_loses_that_call(void **state)
+{
+    rig *r = relayed(1, 10000);
+    const pid_t pid = rig_pid(r, 1);
+
+    (void)state;
+    relay_cut_after(way, 6 * RIG_MIB);
+    assert_code(move(r, "checksum", 16 * RIG_MIB), MUSTER_ELOST, r->err);
+    assert_words(r->err.text, "link was cut");
+    assert_back(r, 1, pid);
+    assert_code(move(r, "checksum", 16 * RIG_MIB), MUSTER_OK, r->err);
+    rig_down(&r);
+}
+
+static void a_cut_in_a_long_result_loses_that_call(void **state)
+{
+    rig *r = relayed(1, 10000);
+    const pid_t pid = rig_pid(r, 1);
+
+    (void)state;
+    relay_cut_after(way, 6 * RIG_MIB);
+    assert_code(rig_call(r, 1, "big", "16777216", 0), MUSTER_ELOST, r->err);
+    assert_back(r, 1, pid);
+    assert_code(rig_call(r, 1, "big", "16777216", 0), MUSTER_OK, r->err);
+    rig_down(&r);
+}
+
+static void a_broadcast_names_those_that_were_cut(void **state)
+{
+    rig *r = relayed(3, 10000);
+    char *body = calloc(1, 8 * RIG_MIB);
+    muster_results *all = NULL;
+
+    (void)state;
+    assert_non_null(body);
+    relay_cut_after(way, 6 * RIG_MIB);
+    assert_code(muster_broadcast(r->m, NULL, "checksum", body, 8 * RIG_MIB,
+                                 RIG_WAIT_MS, &all, &r->err),
+                MUSTER_EPARTIAL, r->err);
+    assert_int_equal(all->n, 3);
+    for (size_t i = 0; i < all->n; i++)
+        assert_true(all->items[i].code == MUSTER_OK ||
+                    all->items[i].code == MUSTER_ELOST);
+    muster_results_destroy(&all);
+    free(body);
+    for (uint32_t rank = 1; rank <= 3; rank++)
+        assert_back(r, rank, rig_pid(r, rank));
+    rig_down(&r);
+}
+
+static void a_link_that_stands_still_too_long_is_a_lost_worker(void **state)
+{
+    rig *r = relayed(1, 1000 * RIG_SLOW);
+    const pid_t pid = rig_pid(r, 1);
+    const int64_t began = rig_now_ms();
+    char proc[64];
+
+    (void)state;
+    relay_freeze(way);
+    assert_code(rig_call(r, 1, "echo", "x", 0), MUSTER_ELOST, r->err);
+    assert_words(r->err.text, "worker 1", "silent");
+    assert_within("a silent worker", began, 2000);
+    snprintf(proc, sizeof(proc), "/proc/%d", (int)pid);
+    for (int i = 0; i < 3000 && access(proc, F_OK) == 0; i++)
+        usleep(1000);
+    assert_int_not_equal(access(proc, F_OK), 0);
+    relay_thaw(way);
+    rig_down(&r);
+}
+
+static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
+{
+    rig *r = relayed(1, 4000 * RIG_SLOW);
+    muster_future *f;
+
+    (void)state;
+    relay_freeze(way);
+    f = rig_start(r, 1, "echo", "late");
+    assert_false(muster_future_wait(f, 500));
+    relay_thaw(way);
+    assert_code(rig_result(r, &f), MUSTER_OK, r->err);
+    assert_string_equal(muster_state_name(state_of(r, 1)), "ready");
+    rig_down(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define relay_test(fn) cmocka_unit_test_teardown(fn, relay_teardown)
+        relay_test(every_call_ends_once_when_the_link_is_cut),
+        relay_test(a_cut_in_a_long_request_loses_that_call),
+        relay_test(a_cut_in_a_long_result_loses_that_call),
+        relay_test(a_broadcast_names_those_that_were_cut),
+        relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
+        relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

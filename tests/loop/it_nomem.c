@@ -1,0 +1,288 @@
+/* it_nomem.c - the n-th allocation of the manager fails, and all after it, for
+ * every n: an operation ends, with success or an error, and when there is
+ * memory again everything works again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "forked.h"
+#include "rig.h"
+
+static void on_event(void *arg, const muster_event *event)
+{
+    (void)arg;
+    (void)event;
+}
+
+static muster *up(uint32_t n)
+{
+    muster_options o = rig_options();
+    muster_error err = {0};
+    muster *m = NULL;
+    muster_err rc;
+
+    o.on_event = on_event;
+    o.pending_timeout_ms = 3000;
+    rc = muster_open(&o, &m, &err);
+    forked_check(rc == MUSTER_OK, "open: %s", err.text);
+    if (n == 0)
+        return m;
+    rc = muster_launch(m, n, 0, NULL, &err);
+    forked_check(rc == MUSTER_OK, "launch: %s", err.text);
+    rc = muster_module_ship(m, RIG_HANDLERS, &err);
+    forked_check(rc == MUSTER_OK, "ship: %s", err.text);
+    return m;
+}
+
+/* As it was before: two workers, and they answer. */
+static void assert_well(muster *m, int n)
+{
+    const uint32_t have = muster_size(m);
+    muster_error err = {0};
+    muster_err rc = MUSTER_OK;
+
+    if (have < 2)
+        rc = muster_launch(m, 2 - have, 0, NULL, &err);
+    forked_check(rc == MUSTER_OK, "launch after %d: %s", n, err.text);
+    rc = muster_broadcast(m, NULL, "echo", "x", 1, 3000, NULL, &err);
+    forked_check(rc == MUSTER_OK, "broadcast after %d: %s", n, err.text);
+}
+
+static void assert_ended(const char *what, int n, muster_err rc,
+                         const muster_error *err, int64_t began)
+{
+    const int64_t took = rig_now_ms() - began;
+
+    forked_check(took < 1500 * RIG_SLOW, "%s, allocation %d: %lld ms, %s", what,
+                 n, (long long)took, muster_strerror(rc));
+    forked_check(rc == MUSTER_OK || (err->code == rc && err->text[0] != '\0'),
+                 "%s, allocation %d: %d, but the error is %d \"%s\"", what, n,
+                 rc, err->code, err->text);
+}
+
+/* Run `what` with fewer and fewer failures, until nothing fails. */
+static int sweep(const char *what, int most,
+                 muster_err (*fn)(muster *m, muster_error *err), muster *m)
+{
+    int nfailed = 0;
+    muster_err rc = MUSTER_OK;
+
+    for (int n = 1; n <= most; n++) {
+        const int64_t began = rig_now_ms();
+        muster_error err = {0};
+
+        mst_alloc_fail_after(n);
+        rc = fn(m, &err);
+        mst_alloc_fail_after(0);
+        assert_ended(what, n, rc, &err, began);
+        nfailed += rc != MUSTER_OK;
+        if (m != NULL)
+            assert_well(m, n);
+    }
+    forked_check(nfailed > 0, "%s never failed", what);
+    forked_check(rc == MUSTER_OK, "%s still fails after %d allocations", what,
+                 most);
+    return 0;
+}
+
+/* ----------------------------------------------------------------- sweeps --
+ */
+
+static muster_err do_open(muster *unused, muster_error *err)
+{
+    muster_options o = rig_options();
+    muster *m = NULL;
+    const muster_err rc = muster_open(&o, &m, err);
+
+    (void)unused;
+    mst_alloc_fail_after(0);
+    muster_close(&m);
+    return rc;
+}
+
+static int sweep_open(void *arg)
+{
+    (void)arg;
+    return sweep("open", 60, do_open, NULL);
+}
+
+static muster_err do_launch(muster *m, muster_error *err)
+{
+    return muster_launch(m, 1, 0, NULL, err);
+}
+
+static int sweep_launch(void *arg)
+{
+    muster *m = up(2);
+
+    (void)arg;
+    sweep("launch", 40, do_launch, m);
+    muster_close(&m);
+    return 0;
+}
+
+static unsigned char body[200000];
+
+static muster_err do_call(muster *m, muster_error *err)
+{
+    muster_reply *reply = NULL;
+    const muster_err rc = muster_call(m, MUSTER_ANY, "echo", body, sizeof(body),
+                                      3000, &reply, err);
+
+    if (rc == MUSTER_OK)
+        forked_check(reply->len == sizeof(body), "%zu bytes", reply->len);
+    muster_reply_destroy(&reply);
+    return rc;
+}
+
+static muster_err do_future(muster *m, muster_error *err)
+{
+    muster_future *future = NULL;
+    muster_reply *reply = NULL;
+    muster_err rc =
+        muster_call_start(m, MUSTER_ANY, "echo", "x", 1, 3000, &future, err);
+
+    if (rc == MUSTER_OK)
+        rc = muster_future_result(future, &reply, err);
+    muster_reply_destroy(&reply);
+    muster_future_destroy(&future);
+    return rc;
+}
+
+static int sweep_calls(void *arg)
+{
+    muster *m = up(2);
+
+    (void)arg;
+    sweep("call", 30, do_call, m);
+    sweep("started call", 30, do_future, m);
+    muster_close(&m);
+    return 0;
+}
+
+static muster_err do_broadcast(muster *m, muster_error *err)
+{
+    muster_results *all = NULL;
+    const muster_err rc =
+        muster_broadcast(m, NULL, "echo", body, sizeof(body), 3000, &all, err);
+
+    if (rc == MUSTER_OK)
+        forked_check(all->n == 2, "%zu results", all->n);
+    muster_results_destroy(&all);
+    return rc;
+}
+
+static muster_err do_ship(muster *m, muster_error *err)
+{
+    return muster_module_ship(m, RIG_HANDLERS, err);
+}
+
+static int sweep_broadcasts(void *arg)
+{
+    muster *m = up(2);
+
+    (void)arg;
+    sweep("broadcast", 40, do_broadcast, m);
+    sweep("ship", 30, do_ship, m);
+    muster_close(&m);
+    return 0;
+}
+
+static muster_err do_remove(muster *m, muster_error *err)
+{
+    return muster_remove(m, NULL, 0, 3000, err);
+}
+
+static int sweep_remove(void *arg)
+{
+    muster *m = up(2);
+
+    (void)arg;
+    for (int n = 1; n <= 20; n++) {
+        const int64_t began = rig_now_ms();
+        muster_error err = {0};
+        muster_err rc;
+
+        mst_alloc_fail_after(n);
+        rc = do_remove(m, &err);
+        mst_alloc_fail_after(0);
+        assert_ended("remove", n, rc, &err, began);
+        assert_well(m, n);
+    }
+    muster_close(&m);
+    return 0;
+}
+
+static int sweep_close(void *arg)
+{
+    (void)arg;
+    for (int n = 1; n <= 20; n++) {
+        muster *m = up(2);
+        muster_future *future = NULL;
+        muster_error err = {0};
+        muster_err rc = muster_call_start(m, 1, "until_canceled", NULL, 0, 0,
+                                          &future, &err);
+        int64_t began;
+
+        forked_check(rc == MUSTER_OK, "start: %s", err.text);
+        began = rig_now_ms();
+        mst_alloc_fail_after(n);
+        muster_close(&m);
+        mst_alloc_fail_after(0);
+        rc = muster_future_result(future, NULL, &err);
+        assert_ended("close", n, rc, &err, began);
+        forked_check(rc == MUSTER_ECLOSED || rc == MUSTER_ELOST,
+                     "the call after close: %s", err.text);
+        muster_future_destroy(&future);
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ tests --
+ */
+
+static void in_open(void **state)
+{
+    (void)state;
+    forked_run(sweep_open, NULL, 20000);
+}
+
+static void in_launch(void **state)
+{
+    (void)state;
+    forked_run(sweep_launch, NULL, 20000);
+}
+
+static void in_calls(void **state)
+{
+    (void)state;
+    forked_run(sweep_calls, NULL, 20000);
+}
+
+static void in_broadcasts(void **state)
+{
+    (void)state;
+    forked_run(sweep_broadcasts, NULL, 20000);
+}
+
+static void in_remove(void **state)
+{
+    (void)state;
+    forked_run(sweep_remove, NULL, 20000);
+}
+
+static void in_close(void **state)
+{
+    (void)state;
+    forked_run(sweep_close, NULL, 20000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(in_open),       rig_test(in_launch), rig_test(in_calls),
+        rig_test(in_broadcasts), rig_test(in_remove), rig_test(in_close),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,212 @@
+#include "relay.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PAIRS 32
+
+struct relay {
+    uint16_t target, port;
+    int listener, wake;
+    int ends[PAIRS][2]; /* worker, manager; -1: free */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    bool cut, frozen, stop;
+    uint64_t after;
+    int connections;
+};
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return a;
+}
+
+static void close_pair(int *pair)
+{
+    const struct linger hard = {1, 0}; /* RST: a cut, not a good-bye */
+
+    for (int i = 0; i < 2; i++) {
+        setsockopt(pair[i], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+        close(pair[i]);
+        pair[i] = -1;
+    }
+}
+
+static void take_one(relay *r)
+{
+    const struct sockaddr_in to = loopback(r->target);
+    const int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+    const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    for (int i = 0; fd >= 0 && out >= 0 && i < PAIRS; i++) {
+        if (r->ends[i][0] >= 0)
+            continue;
+        if (connect(out, (const struct sockaddr *)&to, sizeof(to)) != 0)
+            break;
+        r->ends[i][0] = fd;
+        r->ends[i][1] = out;
+        r->connections++;
+        return;
+    }
+    close(fd);
+    close(out);
+}
+
+static bool forward(relay *r, int from, int to)
+{
+    static char bytes[65536];
+    const ssize_t n = recv(from, bytes, sizeof(bytes), 0);
+
+    for (ssize_t at = 0; at < n;) {
+        const ssize_t sent =
+            send(to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
+
+        if (sent <= 0)
+            return false;
+        at += sent;
+    }
+    if (n > 0 && r->after > 0) {
+        r->cut = r->after <= (uint64_t)n;
+        r->after = r->cut ? 0 : r->after - (uint64_t)n;
+    }
+    return n > 0;
+}
+
+/* With the lock: what poll said. */
+static void act(relay *r, const struct pollfd *fds)
+{
+    for (int i = 0; i < PAIRS && !r->frozen && !r->cut; i++)
+        for (int side = 0; side < 2 && r->ends[i][0] >= 0; side++)
+            if (fds[2 + 2 * i + side].revents != 0 &&
+                fds[2 + 2 * i + side].fd == r->ends[i][side] &&
+                !forward(r, r->ends[i][side], r->ends[i][1 - side]))
+                close_pair(r->ends[i]);
+    if (fds[0].revents != 0)
+        take_one(r);
+    for (int i = 0; i < PAIRS && r->cut; i++)
+        if (r->ends[i][0] >= 0)
+            close_pair(r->ends[i]);
+    r->cut = false;
+}
+
+static void *run(void *arg)
+{
+    relay *r = (relay *)arg;
+    struct pollfd fds[2 + 2 * PAIRS];
+    eventfd_t count;
+
+    pthread_mutex_lock(&r->lock);
+    while (!r->stop) {
+        fds[0] = (struct pollfd){r->listener, POLLIN, 0};
+        fds[1] = (struct pollfd){r->wake, POLLIN, 0};
+        for (int i = 0; i < PAIRS; i++)
+            for (int side = 0; side < 2; side++)
+                fds[2 + 2 * i + side] = (struct pollfd){
+                    r->frozen ? -1 : r->ends[i][side], POLLIN, 0};
+        pthread_mutex_unlock(&r->lock);
+        poll(fds, 2 + 2 * PAIRS, -1);
+        pthread_mutex_lock(&r->lock);
+        if (fds[1].revents != 0)
+            eventfd_read(r->wake, &count);
+        act(r, fds);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+relay *relay_create(uint16_t port)
+{
+    struct sockaddr_in at = loopback(0);
+    socklen_t len = sizeof(at);
+    relay *r = calloc(1, sizeof(*r));
+
+    if (r == NULL)
+        return NULL;
+    memset(r->ends, -1, sizeof(r->ends));
+    r->target = port;
+    pthread_mutex_init(&r->lock, NULL);
+    r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(r->listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
+        listen(r->listener, 64) != 0 ||
+        getsockname(r->listener, (struct sockaddr *)&at, &len) != 0 ||
+        pthread_create(&r->thread, NULL, run, r) != 0) {
+        free(r);
+        return NULL;
+    }
+    r->port = ntohs(at.sin_port);
+    return r;
+}
+
+static void tell(relay *r, bool *flag, bool value)
+{
+    pthread_mutex_lock(&r->lock);
+    *flag = value;
+    pthread_mutex_unlock(&r->lock);
+    eventfd_write(r->wake, 1);
+}
+
+void relay_destroy(relay **rp)
+{
+    relay *r = *rp;
+
+    if (r == NULL)
+        return;
+    tell(r, &r->stop, true);
+    pthread_join(r->thread, NULL);
+    for (int i = 0; i < PAIRS; i++)
+        if (r->ends[i][0] >= 0)
+            close_pair(r->ends[i]);
+    close(r->listener);
+    close(r->wake);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+    *rp = NULL;
+}
+
+uint16_t relay_port(const relay *r)
+{
+    return r->port;
+}
+
+void relay_cut(relay *r)
+{
+    tell(r, &r->cut, true);
+}
+
+void relay_freeze(relay *r)
+{
+    tell(r, &r->frozen, true);
+}
+
+void relay_thaw(relay *r)
+{
+    tell(r, &r->frozen, false);
+}
+
+void relay_cut_after(relay *r, uint64_t bytes)
+{
+    pthread_mutex_lock(&r->lock);
+    r->after = bytes;
+    pthread_mutex_unlock(&r->lock);
+}
+
+int relay_connections(relay *r)
+{
+    int n;
+
+    pthread_mutex_lock(&r->lock);
+    n = r->connections;
+    pthread_mutex_unlock(&r->lock);
+    return n;
+}

@@ -1,0 +1,28 @@
+/* relay.h - a TCP relay between workers and their manager, with a tap. */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <stdint.h>
+
+typedef struct relay relay;
+
+/* Listens on 127.0.0.1 and forwards to `port` there. NULL: no. */
+relay *relay_create(uint16_t port);
+void relay_destroy(relay **r);
+
+uint16_t relay_port(const relay *r);
+
+/* Close every connection there is; new ones are forwarded. */
+void relay_cut(relay *r);
+
+/* Forward nothing, close nothing, until thawed. */
+void relay_freeze(relay *r);
+void relay_thaw(relay *r);
+
+/* Cut once, after so many more bytes were forwarded; 0: not. */
+void relay_cut_after(relay *r, uint64_t bytes);
+
+/* How many connections came so far. */
+int relay_connections(relay *r);
+
+#endif
