@@ -343,11 +343,12 @@ int mst_cli_run(int argc, char **argv)
     status = launch(m, &o);
     if (status == 0)
         status = entry(m, argc - optind, argv + optind);
-    if (fflush(stdout) != 0 && status == 0)
-        status = EXIT_FAILURE;
     muster_shutdown(m);
     watch_stop(&w);
     muster_close(&m);
+    /* the last lines of workers are printed until here */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0)
+        status = EXIT_FAILURE;
     sig = atomic_load(&w.sig);
     return sig != 0 ? MST_CLI_SIGNAL + sig : status;
 }

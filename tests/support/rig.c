@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -85,11 +86,13 @@ muster_options rig_options(void)
 
 rig *rig_open(const muster_options *options)
 {
+    const struct rlimit no_core = {0, 0};
     muster_options o = options != NULL ? *options : rig_options();
     rig *r = must(calloc(1, sizeof(*r)));
     muster_err rc;
 
     assert_null(left_open);
+    setrlimit(RLIMIT_CORE, &no_core);
     pthread_mutex_init(&r->lock, NULL);
     mst_cond_init(&r->changed);
     STAILQ_INIT(&r->events);

@@ -1,0 +1,348 @@
+#!/usr/bin/env bash
+# it_run.sh - the muster tool: what it says, its exit statuses, and its end,
+# with and without warning.
+#
+# Usage: it_run.sh MUSTER SCRIPT_SO LAME_WORKER MODULES SLOW
+#
+#   MODULES  a folder with module_NAME/NAME.so
+#   SLOW     how many times longer everything may take
+set -u
+export LC_ALL=C
+
+if [ $# -ne 5 ]; then
+    sed -n 's/^# \(Usage\)/\1/p' "$0" >&2
+    exit 2
+fi
+muster=$1
+script=$2
+lame=$3
+modules=$4
+slow=$5
+checks=0
+failures=0
+pid=
+workers=()
+
+ulimit -c 0
+unset MUSTER_WORKER KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT
+dir=$(mktemp -d "${TMPDIR:-/tmp}/it_run.XXXXXX") || exit 1
+out=$dir/out
+err=$dir/err
+
+clean_up() {
+    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null
+    [ ${#workers[@]} -eq 0 ] || kill -9 "${workers[@]}" 2>/dev/null
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+# ------------------------------------------------------------------ helpers --
+
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+show() {
+    echo "  exit status $status"
+    head -n 8 "$err" | sed 's/^/  stderr: /'
+    head -n 8 "$out" | sed 's/^/  stdout: /'
+}
+
+# run ARG...: leaves $out, $err and $status.
+run() {
+    timeout 30 "$muster" "$@" >"$out" 2>"$err"
+    status=$?
+}
+
+# expect STATUS WHAT [WORDS]...: the words are on stderr.
+expect() {
+    local want=$1 what=$2 words
+    shift 2
+    checks=$((checks + 1))
+    if [ "$status" -ne "$want" ]; then
+        fail "$what: want exit status $want"
+        show
+        return
+    fi
+    for words; do
+        grep -qF -e "$words" "$err" && continue
+        fail "$what: want '$words' on stderr"
+        show
+    done
+}
+
+# expect_line LINE: there is such a line on stdout.
+expect_line() {
+    checks=$((checks + 1))
+    grep -qxF -e "$1" "$out" && return
+    fail "no line '$1'"
+    show
+}
+
+now_ms() {
+    local us=${EPOCHREALTIME/./}
+    echo $((us / 1000))
+}
+
+# within WHAT BEGAN MS
+within() {
+    local took=$(($(now_ms) - $2))
+    checks=$((checks + 1))
+    printf '  %s: %d.%03d s\n' "$1" $((took / 1000)) $((took % 1000))
+    [ "$took" -le $(($3 * slow)) ] || fail "$1 took $took ms, not $3"
+}
+
+# --------------------------------------------------------- a run to be ended --
+
+# begin WORKERS VERB: a run in the background, with all its workers busy;
+# leaves $pid and $workers.
+begin() {
+    local i line
+    rm -f "$dir/pipe"
+    mkfifo "$dir/pipe"
+    setsid "$muster" run -n "$1" --heartbeat-timeout 3 "$script" "$2" \
+        >"$dir/pipe" 2>"$err" &
+    pid=$!
+    exec 3<"$dir/pipe"
+    workers=()
+    for ((i = 0; i < $1; i++)); do
+        line=
+        read -r -t 20 -u 3 line
+        case $line in
+        "From worker "*$':\tbegun '*) workers+=("${line##* }") ;;
+        *) fail "begin $1 $2: got '$line'" ;;
+        esac
+    done
+}
+
+# lives PID: it runs, or is stopped; a zombie does not live.
+lives() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    stat=${stat##*) }
+    [[ $stat != [ZX]* ]]
+}
+
+# gone WHAT BEGAN MS: all workers are, so long after BEGAN.
+gone() {
+    local p until=$(($2 + 3 * $3 * slow)) left=1
+    while [ $left -gt 0 ] && [ "$(now_ms)" -lt $until ]; do
+        left=0
+        for p in "${workers[@]}"; do
+            ! lives "$p" || left=$((left + 1))
+        done
+        [ $left -eq 0 ] || sleep 0.02 # nothing tells of other's children
+    done
+    within "$1" "$2" "$3"
+    [ $left -eq 0 ] || fail "$1: $left workers are still there"
+}
+
+# finish: the run's own end; leaves $status.
+finish() {
+    wait "$pid" 2>/dev/null
+    status=$?
+    pid=
+    exec 3<&-
+    : >"$out"
+}
+
+# ----------------------------------------------------------- what it is told --
+
+test_usage() {
+    local word
+    run
+    expect 64 "no verb" "muster --help"
+    run dance
+    expect 64 "unknown verb" dance "muster --help"
+    run run
+    expect 64 "no script" "which script" "muster run --help"
+    for word in "-n" "--no-such" "-n 0" "-n -1" "-n 2x" "-n 99999999999" \
+        "--min 3 -n 2" "--min x" "--launcher moon" "--threads 0x" \
+        "--pending-timeout 0" "--pending-timeout soon" "--port 70000" \
+        "--log-level loud"; do
+        # shellcheck disable=SC2086 # it is several words
+        run run $word "$script"
+        expect 64 "$word" "muster run --help"
+        [ ! -s "$out" ] || fail "$word: something on stdout"
+    done
+    run run -n
+    expect 64 "-n without a value" "-n" "wants a value"
+    for word in --help -h help; do
+        run $word
+        expect 0 "$word"
+        grep -q '^Usage: muster run' "$out" || fail "$word: no usage"
+    done
+    run run --help
+    expect 0 "run --help"
+    for word in --workers --min --launcher --threads --pending-timeout \
+        --log-level "64 usage" "66 " "69 " "128+N"; do
+        grep -qF -e "$word" "$out" || fail "run --help: nothing of $word"
+    done
+    run --version
+    expect 0 --version
+    grep -qE '^muster [0-9]+\.[0-9]+\.[0-9]+$' "$out" || fail "--version"
+    run run --version
+    expect 0 "run --version"
+}
+
+test_script_errors() {
+    printf 'not a module\n' >"$dir/text.so"
+    head -c 1000 "$script" >"$dir/half.so"
+    run run -n 1 /nonexistent/s.so status 0
+    expect 66 "missing script" /nonexistent/s.so "No such file"
+    run run -n 1 "$dir/text.so"
+    expect 66 "text for a script" "not a shared object"
+    run run -n 1 "$dir/half.so"
+    expect 66 "half a script" "cut off"
+    run run -n 1 "$modules/module_second/second.so"
+    expect 66 "no muster_main" "has no function muster_main"
+    run run -n 1 "$modules/module_abi/abi.so"
+    expect 66 "script of another ABI" "module ABI 999"
+    run run -n 1 "$modules/module_script_init/script_init.so"
+    expect 66 "a script whose start fails" "no such device"
+    run run -n 2 "$modules/module_both/both.so"
+    expect 0 "a script linked with -z now"
+}
+
+test_launch_errors() {
+    local port
+    run run --launcher k8s -n 1 "$script" status 0
+    expect 69 "k8s" Kubernetes
+    KUBERNETES_SERVICE_HOST=x KUBERNETES_SERVICE_PORT=1 run run -n 1 \
+        "$script" status 0
+    expect 69 "auto in a Pod" Kubernetes
+    MUSTER_WORKER=/bin/false run run -n 2 "$script" status 0
+    expect 69 "workers that end" "0 of 2 workers" "status 1"
+    MUSTER_WORKER=/nonexistent/w run run -n 2 "$script" status 0
+    expect 69 "no worker program" /nonexistent/w
+    run run -n 1 --listen 192.0.2.1 "$script" status 0
+    expect 69 "not our address" 192.0.2.1
+    begin 1 wait
+    port=$(ss_port)
+    run run -n 1 --port "$port" "$script" status 0
+    expect 69 "port in use" ":$port" "in use"
+    kill "$pid"
+    finish
+}
+
+# The port that the run in the background listens on.
+ss_port() {
+    local inode
+    inode=$(find "/proc/$pid/fd" -lname 'socket:*' -printf '%l\n' |
+        tr -cd '0-9\n' | tr '\n' '|')
+    awk -v inodes="|$inode" '$4 == "0A" && index(inodes, "|" $10 "|") {
+        split($2, address, ":"); print address[2]; exit }' /proc/net/tcp |
+        { read -r port && echo $((16#$port)); }
+}
+
+test_lame_workers() {
+    local what="a third that does not come up"
+    mkdir "$dir/lame"
+    cat >"$dir/worker" <<END
+#!/bin/sh
+export LAME=1 LAME_DIR='$dir/lame' LAME_DO='exit 9'
+exec '$lame' "\$@"
+END
+    chmod +x "$dir/worker"
+    MUSTER_WORKER=$dir/worker run run -n 3 --min 2 "$script" size
+    expect 0 "$what" "going on with 2 of 3"
+    expect_line 2
+    rmdir "$dir/lame/1"
+    MUSTER_WORKER=$dir/worker run run -n 3 "$script" size
+    expect 69 "$what, and all are needed" "status 9" "3 are needed"
+}
+
+test_statuses() {
+    local status_
+    for status_ in 0 3 64 255; do
+        run run -n 1 "$script" status $status_
+        expect $status_ "status $status_"
+    done
+    run run -n 2 "$script" fail
+    expect 41 "a handler's code" "script: " "as I was told"
+    run run "$script" size
+    expect 0 "workers by default"
+    expect_line "$(nproc)"
+    run run -n 1 "$script" args --min 7 -- -x
+    expect 0 "the script's own arguments"
+    printf '%s\n' "$script" args --min 7 -- -x >"$dir/want"
+    cmp -s "$dir/want" "$out" || fail "the script got other arguments"
+    { run run -n 1 "$script" crash; } 2>/dev/null # bash tells of it, too
+    expect 134 "muster_main crashes"
+}
+
+test_output() {
+    local rank
+    run run -n 2 "$script" say
+    expect 0 say
+    for rank in 1 2; do
+        expect_line "From worker $rank:"$'\t'"I am $rank of 2"
+        expect_line "From worker $rank:"$'\t'"without an end"
+        grep -qxF "From worker $rank:"$'\t'"and complain" "$err" ||
+            fail "stderr of worker $rank"
+    done
+    [ "$(wc -l <"$out")" -eq 4 ] || fail "say: more or less than 4 lines"
+    timeout 30 "$muster" run -n 2 "$script" say >&- 2>"$err"
+    status=$?
+    expect 0 "closed stdout"
+    timeout 30 "$muster" run -n 2 "$script" say >&- 2>&- <&-
+    status=$?
+    expect 0 "everything closed"
+    timeout 30 "$muster" run -n 2 "$script" say >/dev/full 2>"$err"
+    status=$?
+    expect 1 "full stdout"
+}
+
+# -------------------------------------------------------------- how it ends --
+
+test_signals() {
+    local sig verb began
+    for sig in INT TERM HUP; do
+        for verb in wait stuck; do
+            begin 3 $verb
+            began=$(now_ms)
+            kill -s $sig "$pid"
+            finish
+            within "SIG$sig, handlers $verb" "$began" 2000
+            gone "SIG$sig, handlers $verb, workers gone" "$began" 2000
+            expect $((128 + $(kill -l $sig))) "SIG$sig, $verb" "SIG$sig"
+        done
+    done
+    begin 2 stuck
+    began=$(now_ms)
+    kill -s INT "$pid"
+    kill -s INT "$pid"
+    finish
+    gone "two SIGINT" "$began" 2000
+    expect 130 "two SIGINT"
+}
+
+test_manager_killed() {
+    local began
+    begin 3 stuck
+    began=$(now_ms)
+    kill -s KILL "$pid"
+    finish
+    gone "manager SIGKILLed" "$began" 2000
+    expect 137 "manager SIGKILLed"
+    begin 3 stuck
+    kill -s STOP "${workers[1]}"
+    began=$(now_ms)
+    kill -s KILL "$pid"
+    finish
+    gone "manager SIGKILLed, a worker SIGSTOPped" "$began" 5000
+}
+
+test_usage
+test_script_errors
+test_launch_errors
+test_lame_workers
+test_statuses
+test_output
+test_signals
+test_manager_killed
+
+echo "$checks checks, $failures failed"
+[ $failures -eq 0 ]

@@ -1,0 +1,98 @@
+/* script.c - a script for `muster run`, told by its arguments what to do.
+ *
+ *   status N    return N
+ *   size        print how many workers there are
+ *   args ...    print the arguments
+ *   say         have each worker print
+ *   fail        call a handler that fails, and return its code
+ *   stuck       have each worker run a handler that never returns
+ *   wait        the same with one that looks at its cancellation
+ *   crash       crash, here
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <muster/muster.h>
+#include <muster/worker.h>
+
+static int say(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("I am %u of %u\n", muster_ctx_rank(ctx), muster_ctx_size(ctx));
+    fprintf(stderr, "and complain\n");
+    printf("without an end");
+    return 0;
+}
+MUSTER_HANDLER(say);
+
+static int fail(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    return muster_fail(ctx, 41, "as I was told");
+}
+MUSTER_HANDLER(fail);
+
+static volatile int stay = 1;
+
+static int stuck(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("begun %d\n", (int)getpid());
+    while (stay)
+        pause();
+    return 0;
+}
+MUSTER_HANDLER(stuck);
+
+static int wait(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const struct timespec ms = {0, 1000000};
+
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("begun %d\n", (int)getpid());
+    while (!muster_ctx_canceled(ctx))
+        nanosleep(&ms, NULL);
+    return 0;
+}
+MUSTER_HANDLER(wait);
+
+/* The handler of this name on all workers. */
+static int on_all(muster *m, const char *name)
+{
+    muster_error err;
+
+    if (muster_broadcast(m, NULL, name, NULL, 0, 0, NULL, &err) == MUSTER_OK)
+        return 0;
+    fprintf(stderr, "script: %s\n", err.text);
+    return err.remote != 0 ? err.remote : 1;
+}
+
+MUSTER_API int muster_main(muster *m, int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if (strcmp(what, "status") == 0)
+        return (int)strtol(argv[2], NULL, 10);
+    if (strcmp(what, "crash") == 0)
+        abort();
+    if (strcmp(what, "size") == 0)
+        printf("%u\n", muster_size(m));
+    else if (strcmp(what, "args") == 0)
+        for (int i = 0; i < argc; i++)
+            printf("%s\n", argv[i]);
+    else
+        return on_all(m, what);
+    return 0;
+}
