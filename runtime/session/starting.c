@@ -12,6 +12,7 @@
 #include "link/cookie.h"
 #include "session/session.h"
 
+#define GONE_MS 3000    /* for processes that were killed */
 #define START_AT_ONCE 4 /* before the loop looks at connections again */
 #define DESCRIPTORS 5   /* of a worker: its process four, its connection */
 
@@ -23,7 +24,8 @@ struct mst_launching {
     muster *m;
     uint32_t n, min, first; /* ranks first .. first + n - 1 */
     uint32_t nready, nover;
-    bool over;
+    bool over;   /* decided */
+    bool ending; /* failed, and waiting for its processes to be gone */
     muster_err rc;
     muster_error error;
 };
@@ -168,30 +170,55 @@ void mst_stop_member(mst_member *w, int mode)
 
 /* -------------------------------------------------------------- launch -- */
 
+static void launch_done(mst_launching *l)
+{
+    mst_loop_time(&l->m->loop, &l->deadline, MST_NEVER);
+    TAILQ_REMOVE(&l->m->launchings, l, link);
+    for (uint32_t r = l->first; r < l->first + l->n; r++)
+        mst_member_get(l->m, r)->launching = NULL;
+    mst_mappings_lost(l->m);
+    mst_loop_done(&l->m->loop, &l->await);
+}
+
+/* A launch that failed leaves nothing behind: it is done when the processes it
+ * started are gone. */
+static void see_them_gone(mst_launching *l)
+{
+    for (uint32_t r = l->first; r < l->first + l->n; r++)
+        if (mst_member_get(l->m, r)->process)
+            return;
+    launch_done(l);
+}
+
+static void on_gone_deadline(void *arg, mst_timer *timer)
+{
+    (void)timer;
+    launch_done((mst_launching *)arg);
+}
+
 static void launch_over(mst_launching *l, muster_err rc)
 {
     if (l->over)
         return;
     l->over = true;
     l->rc = rc;
-    mst_loop_time(&l->m->loop, &l->deadline, MST_NEVER);
-    TAILQ_REMOVE(&l->m->launchings, l, link);
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         mst_member *w = mst_member_get(l->m, r);
 
-        w->launching = NULL;
-        if (rc == MUSTER_OK && w->state == MUSTER_READY)
-            continue;
-        if (w->state == MUSTER_READY)
-            mst_stop_member(w, MST_STOP_NOW);
-        else
+        if (rc != MUSTER_OK || w->state != MUSTER_READY)
             mst_member_event(w, MST_EV_FAILED, "worker %u was %s when %s",
                              w->rank, muster_state_name(w->state),
                              rc == MUSTER_OK ? "its time was over"
                                              : "the launch failed");
     }
-    mst_mappings_lost(l->m);
-    mst_loop_done(&l->m->loop, &l->await);
+    if (rc == MUSTER_OK) {
+        launch_done(l);
+        return;
+    }
+    l->ending = true;
+    l->deadline.fn = on_gone_deadline;
+    mst_loop_time(&l->m->loop, &l->deadline, mst_now_ms() + GONE_MS);
+    see_them_gone(l);
 }
 
 /* The one to blame: the first that ended, or the first that is not ready. */
@@ -257,6 +284,8 @@ void mst_starting_settled(mst_member *w)
     if (l != NULL && !l->over) {
         count(l);
         judge(l);
+    } else if (l != NULL && l->ending) {
+        see_them_gone(l);
     }
     if (w->state == MUSTER_READY)
         mst_mappings_ready(w);
@@ -348,9 +377,12 @@ muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
 
 void mst_starting_abort(muster *m)
 {
-    mst_launching *l;
+    mst_launching *l, *next;
 
-    while ((l = TAILQ_FIRST(&m->launchings)) != NULL) {
+    for (l = TAILQ_FIRST(&m->launchings); l != NULL; l = next) {
+        next = TAILQ_NEXT(l, link);
+        if (l->over)
+            continue;
         mst_fail(&l->error, MUSTER_ECLOSED, "the runtime was closed meanwhile");
         launch_over(l, MUSTER_ECLOSED);
     }
