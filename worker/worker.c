@@ -111,8 +111,10 @@ static void look_at_connection(mst_worker *w)
                        (double)patience / 1000);
         return;
     }
-    if (w->dial.state == MST_DIAL_CUT)
+    if (w->dial.state == MST_DIAL_CUT) {
+        mst_dial_close(&w->dial, 0); /* it still knows of results to send */
         mst_worker_cut(w);
+    }
     if (w->dial.state != MST_DIAL_HELLO ||
         now - w->dial.began_ms > ATTEMPT_MS) {
         if (mst_dial_next(&w->dial, &err) != MUSTER_OK)

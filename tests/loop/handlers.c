@@ -322,6 +322,7 @@ static int never(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(never);
 
+/* It ends by itself at its deadline, too: a race with the caller's. */
 static int until_canceled(muster_ctx *ctx, const void *in, size_t len,
                           muster_out *out)
 {
@@ -335,3 +336,14 @@ static int until_canceled(muster_ctx *ctx, const void *in, size_t len,
     return 0;
 }
 MUSTER_HANDLER(until_canceled);
+
+/* The same, and late: the caller's deadline is always first. */
+static int past_deadline(muster_ctx *ctx, const void *in, size_t len,
+                         muster_out *out)
+{
+    const int rc = until_canceled(ctx, in, len, out);
+
+    sleep_ms(300);
+    return rc;
+}
+MUSTER_HANDLER(past_deadline);

@@ -144,11 +144,11 @@ static void the_deadline_ends_a_call(void **state)
     const int64_t began = rig_now_ms();
 
     (void)state;
-    assert_code(rig_call(r, 1, "until_canceled", "", 50), MUSTER_ETIMEOUT,
+    assert_code(rig_call(r, 1, "past_deadline", "", 50), MUSTER_ETIMEOUT,
                 r->err);
     assert_within("deadline of 50 ms", began, 350);
     assert_true(rig_now_ms() - began >= 50);
-    assert_words(r->err.text, "until_canceled", "worker 1", "deadline");
+    assert_words(r->err.text, "past_deadline", "worker 1", "deadline");
     /* the handler was told and the worker goes on */
     assert_non_null(rig_take_line(r, 1, "canceled", RIG_WAIT_MS));
     rig_alive(r, 2);

@@ -74,11 +74,16 @@ static muster_state state_of(rig *r, uint32_t rank)
 static void assert_back(rig *r, uint32_t rank, pid_t pid)
 {
     const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+    muster_info info;
 
     assert_non_null(rig_event_to(r, rank, MUSTER_CUT, RIG_WAIT_MS));
     while (state_of(r, rank) != MUSTER_READY && rig_now_ms() < until)
         usleep(1000);
-    assert_string_equal(muster_state_name(state_of(r, rank)), "ready");
+    assert_code(muster_worker_info(r->m, rank, &info, &r->err), MUSTER_OK,
+                r->err);
+    if (info.state != MUSTER_READY)
+        fail_msg("worker %u is %s: %s", rank, muster_state_name(info.state),
+                 info.verdict);
     assert_int_equal(rig_pid(r, rank), pid);
     assert_code(rig_call(r, rank, "echo", "back", 0), MUSTER_OK, r->err);
     assert_string_equal(r->answer, "back");
