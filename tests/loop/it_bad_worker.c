@@ -2,6 +2,8 @@
  * has both. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -19,8 +21,8 @@ const char *__tsan_default_options(void)
     return "allocator_may_return_null=1";
 }
 
-static char how_env[64], good_env[512];
-static const char *env[] = {how_env, good_env, NULL};
+static char how_env[64], good_env[512], keep_env[128];
+static const char *env[] = {how_env, good_env, keep_env, NULL};
 
 static rig *bad_rig(const char *how)
 {
@@ -150,6 +152,37 @@ static void who_is_silent_is_lost(void **state)
     rig_down(&r);
 }
 
+/* The cookie of a worker that was lost opens nothing any more. */
+static void an_old_incarnation_is_refused(void **state)
+{
+    char dir[] = "/tmp/muster-old-XXXXXX", path[64];
+    const int64_t began = rig_now_ms();
+    int status;
+    pid_t pid;
+    rig *r;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/cookie", dir);
+    snprintf(keep_env, sizeof(keep_env), "COOKIE_OUT=%s", path);
+    r = two_up("garbage");
+    keep_env[0] = '\0';
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_ELOST, r->err);
+    pid = fork();
+    if (pid == 0) {
+        execl(TRUE_WORKER, "muster-worker", "--cookie", path, (char *)NULL);
+        _exit(99);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 76);
+    assert_within("an old incarnation", began, 3000);
+    assert_good_one_answers(r);
+    unlink(path);
+    rmdir(dir);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +193,7 @@ int main(void)
         rig_test(a_result_without_end_is_no_memory),
         rig_test(a_second_connection_is_refused_and_the_first_lives),
         rig_test(who_is_silent_is_lost),
+        rig_test(an_old_incarnation_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * has its true cookie, so the manager lets it in. Rank 1 is a good one when
  * BAD_BUT_FIRST names a program. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -166,6 +167,17 @@ static void misbehave(const char *how)
     sulk();
 }
 
+/* What a thief would do, for a test that comes back with it. */
+static void keep_cookie(const char *text, size_t n)
+{
+    const char *path = getenv("COOKIE_OUT");
+    const int fd =
+        path != NULL ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+
+    if (fd >= 0 && write(fd, text, n) != (ssize_t)n)
+        exit(6);
+}
+
 int main(void)
 {
     char text[MST_COOKIE_BYTES];
@@ -179,6 +191,7 @@ int main(void)
     if (good != NULL && cookie.rank == 1)
         execl(good, "muster-worker", "--fd", "3", (char *)NULL);
     n = recv(3, text, sizeof(text), 0);
+    keep_cookie(text, (size_t)n);
     zmq = zmq_ctx_new();
     dealer = dial();
     if (strncmp(how, "other-", 6) == 0)
