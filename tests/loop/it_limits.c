@@ -129,7 +129,7 @@ static int launch_beyond_processes(void *arg)
             (double)(rig_now_ms() - began) / 1000, err.text);
     forked_check(rig_now_ms() - began < 3000 * RIG_SLOW, "it took too long");
     /* those that came up make room again */
-    rc = muster_remove(m, NULL, 0, 5000, &err);
+    (void)muster_remove(m, NULL, 0, 5000, &err);
     rc = muster_launch(m, 2, 0, &nready, &err);
     forked_check(rc == MUSTER_OK, "launch of 2: %s", err.text);
     rc = muster_module_ship(m, RIG_HANDLERS, &err);

@@ -1,5 +1,5 @@
 /* it_link.c - links that are cut, and links that stand still. */
-#include <stdatomic.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,7 +78,7 @@ static void assert_back(rig *r, uint32_t rank, pid_t pid)
 
     assert_non_null(rig_event_to(r, rank, MUSTER_CUT, RIG_WAIT_MS));
     while (state_of(r, rank) != MUSTER_READY && rig_now_ms() < until)
-        usleep(1000);
+        poll(NULL, 0, 1);
     assert_code(muster_worker_info(r->m, rank, &info, &r->err), MUSTER_OK,
                 r->err);
     if (info.state != MUSTER_READY)
@@ -194,7 +194,7 @@ static void a_link_that_stands_still_too_long_is_a_lost_worker(void **state)
     assert_within("a silent worker", began, 2000);
     snprintf(proc, sizeof(proc), "/proc/%d", (int)pid);
     for (int i = 0; i < 3000 && access(proc, F_OK) == 0; i++)
-        usleep(1000);
+        poll(NULL, 0, 1);
     assert_int_not_equal(access(proc, F_OK), 0);
     relay_thaw(way);
     rig_down(&r);

@@ -45,6 +45,7 @@ static void close_pair(int *pair)
 static void take_one(relay *r)
 {
     const struct sockaddr_in to = loopback(r->target);
+    /* cppcheck-suppress nullPointer */
     const int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

@@ -56,7 +56,7 @@ static void no_change_goes_unnoticed(void **state)
     (void)state;
     for (size_t i = 0; i < len; i++)
         for (int c = 0; c < 256; c += 7) {
-            char changed[MST_COOKIE_BYTES], again[MST_COOKIE_BYTES];
+            char changed[MST_COOKIE_BYTES] = "", again[MST_COOKIE_BYTES] = "";
             mst_cookie back;
             muster_error err;
 

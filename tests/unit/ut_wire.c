@@ -1,6 +1,8 @@
 /* ut_wire.c - the format on the wire, byte by byte. */
 #include "unit.h"
 
+#include <stdlib.h>
+
 #include "link/wire.h"
 
 #define SPAN(text)                                                             \
@@ -169,10 +171,11 @@ static size_t from_hex(const char *hex, unsigned char *bytes)
     size_t n = 0;
 
     for (; hex[2 * n] != '\0'; n++) {
-        unsigned value;
+        const char digits[3] = {hex[2 * n], hex[2 * n + 1], '\0'};
+        char *end;
 
-        assert_int_equal(sscanf(hex + 2 * n, "%2x", &value), 1);
-        bytes[n] = (unsigned char)value;
+        bytes[n] = (unsigned char)strtoul(digits, &end, 16);
+        assert_ptr_equal(end, digits + 2);
     }
     return n;
 }
