@@ -137,7 +137,7 @@ static void it_returns_a_quarter_gigabyte(void **state)
     rc =
         muster_call(r->m, 1, "big", text, strlen(text), 30000, &reply, &r->err);
     assert_code(rc, MUSTER_OK, r->err);
-    assert_within("result of 256 MiB", began, 6000);
+    assert_within("result of 256 MiB", began, 10000);
     assert_int_equal(reply->len, n);
     data = (const unsigned char *)reply->data;
     for (size_t i = 0; i < n; i++)
