@@ -124,5 +124,6 @@ muster_err mst_because(muster_error *err, muster_err code, const char *format,
     len = strlen(err->text);
     snprintf(err->text + len, sizeof(err->text) - len, ": %.*s",
              (int)(sizeof(err->text) - len), old);
+    err->text[whole_characters(err->text, strlen(err->text))] = '\0';
     return code;
 }

@@ -124,10 +124,13 @@ static muster_err read_all(int fd, size_t size, const char *path, void **data,
 muster_err mst_module_read(const char *path, void **data, size_t *len,
                            muster_error *err)
 {
-    MST_AUTO(mst_drop_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* a pipe would not be opened before somebody writes */
+    MST_AUTO(mst_drop_fd)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
     muster_err rc;
 
+    *data = NULL;
     if (fd < 0 || fstat(fd, &info) != 0)
         return mst_fail(err, MUSTER_EMODULE, "cannot read %s: %s", path,
                         strerrordesc_np(errno));

@@ -48,6 +48,16 @@ static known *find(const char *name)
                        : bsearch(&key, table, ntable, sizeof(*table), by_name);
 }
 
+static bool comes_again(const muster_entry_ *entry)
+{
+    const muster_entry_ *e = entry->next;
+
+    while (e != NULL &&
+           (e->kind != KIND_HANDLER || strcmp(e->name, entry->name) != 0))
+        e = e->next;
+    return e != NULL;
+}
+
 /* With the lock: may these come in? Counts the handlers. */
 static muster_err check(const char *module, const muster_entry_ *list,
                         size_t *nhandlers, muster_error *err)
@@ -69,6 +79,10 @@ static muster_err check(const char *module, const muster_entry_ *list,
             return mst_fail(err, MUSTER_EMODULE,
                             "%s defines handler %s, which %s has already",
                             module, e->name, other->module);
+        if (comes_again(e))
+            return mst_fail(err, MUSTER_EMODULE,
+                            "%s defines handler %s more than once", module,
+                            e->name);
     }
     return MUSTER_OK;
 }

@@ -16,8 +16,8 @@
  *   ctx      for the module's start functions
  *
  * Errors:  MUSTER_EMODULE   built for another MUSTER_MODULE_ABI, a handler's
- *                           name is taken by another module, or a start
- *                           function failed
+ *                           name is taken or comes twice, or a start function
+ *                           failed
  *          MUSTER_ENOMEM
  */
 muster_err mst_registry_collect(const char *module, muster_ctx *ctx,

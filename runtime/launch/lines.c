@@ -15,18 +15,19 @@ static void hold(mst_lines *lines, const char *data, size_t len, mst_line_fn fn,
         return;
     }
     while (len > 0) {
-        size_t n = MST_LINE_BYTES - lines->used;
+        size_t n;
 
+        if (lines->used == MST_LINE_BYTES) {
+            fn(arg, lines->held, lines->used);
+            lines->used = 0;
+        }
+        n = MST_LINE_BYTES - lines->used;
         if (n > len)
             n = len;
         memcpy(lines->held + lines->used, data, n);
         lines->used += n;
         data += n;
         len -= n;
-        if (lines->used == MST_LINE_BYTES) {
-            fn(arg, lines->held, lines->used);
-            lines->used = 0;
-        }
     }
 }
 

@@ -109,6 +109,8 @@ static void leave_seat(mst_loop *loop)
     loop->driven = false;
     if (loop->next != NULL)
         pthread_cond_broadcast(loop->next);
+    if (loop->stop)
+        pthread_cond_broadcast(&loop->parked);
 }
 
 /* With the lock held: the background thread lets callers drive. */
@@ -182,9 +184,13 @@ void mst_loop_stop(mst_loop *loop)
     pthread_cond_broadcast(&loop->parked);
     pthread_mutex_unlock(&loop->lock);
     mst_inbox_post(&loop->inbox, &wake);
+    mst_inbox_close(&loop->inbox); /* so that what is there has an end */
     pthread_join(loop->thread, NULL);
     loop->has_thread = false;
-    mst_inbox_close(&loop->inbox);
+    pthread_mutex_lock(&loop->lock);
+    while (loop->driven) /* a caller, whose turn is its last */
+        pthread_cond_wait(&loop->parked, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
     mst_inbox_run(&loop->inbox, loop->arg);
 }
 

@@ -59,7 +59,8 @@ muster_err mst_loop_init(mst_loop *loop, bool (*work)(void *arg), void *arg,
                          muster_error *err);
 void mst_loop_fini(mst_loop *loop);
 
-/* The background thread: started once, stopped and joined once. */
+/* The background thread: started once, stopped and joined once. When stop
+ * returns nobody drives any more, and what was posted before has run. */
 muster_err mst_loop_start(mst_loop *loop, muster_error *err);
 void mst_loop_stop(mst_loop *loop);
 

@@ -128,9 +128,10 @@ static bool same_build(const mst_build *there, char *why, size_t bytes)
     snprintf(why, bytes,
              "manager and worker differ: release %s and %.*s, wire version %u "
              "and %u, pointer bytes %u and %u, byte order %u and %u",
-             MUSTER_VERSION, (int)(there->build.len & 63), there->build.at,
-             here.wire, there->wire, here.word, there->word, here.order,
-             there->order);
+             MUSTER_VERSION,
+             (int)(there->build.len < 64 ? there->build.len : 64),
+             there->build.at, here.wire, there->wire, here.word, there->word,
+             here.order, there->order);
     return false;
 }
 

@@ -27,8 +27,15 @@ static inline void encode_again(const mst_record *r)
     must(back.total == r->total && back.offset == r->offset);
     must(back.credit == r->credit && back.mode == r->mode);
     must(back.code == r->code && back.remote == r->remote);
+    must(back.remaining_ms == r->remaining_ms && back.size == r->size);
+    must(back.index == r->index && back.count == r->count);
     must(back.rank == r->rank && back.incarnation == r->incarnation);
-    must(back.instance == r->instance && back.side.wire == r->side.wire);
+    must(back.threads == r->threads && back.grace_ms == r->grace_ms);
+    must(back.heartbeat_ms == r->heartbeat_ms);
+    must(back.instance == r->instance && back.pid == r->pid);
+    must(memcmp(back.session, r->session, sizeof(r->session)) == 0);
+    must(back.side.wire == r->side.wire && back.side.word == r->side.word);
+    must(back.side.order == r->side.order);
     same_span(back.text, r->text);
     same_span(back.body, r->body);
     same_span(back.side.build, r->side.build);

@@ -112,7 +112,10 @@ begin() {
         read -r -t 20 -u 3 line
         case $line in
         "From worker "*$':\tbegun '*) workers+=("${line##* }") ;;
-        *) fail "begin $1 $2: got '$line'" ;;
+        *)
+            fail "begin $1 $2: got '$line'"
+            sed 's/^/  stderr: /' "$err"
+            ;;
         esac
     done
 }
@@ -123,6 +126,18 @@ lives() {
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     stat=${stat##*) }
     [[ $stat != [ZX]* ]]
+}
+
+# stop PID: stopped, with all its threads. One that stops only after its
+# manager's end is not seen by the kernel, which ends stopped orphans.
+stop() {
+    local until=$(($(now_ms) + 5000)) running=1
+    kill -s STOP "$1"
+    while [ $running -gt 0 ] && [ "$(now_ms)" -lt $until ]; do
+        running=$(cat "/proc/$1/task/"*/stat | sed 's/.*) //' | grep -vc '^T')
+        [ "$running" -eq 0 ] || sleep 0.01
+    done
+    [ "$running" -eq 0 ] || fail "worker $1 does not stop"
 }
 
 # gone WHAT BEGAN MS: all workers are, so long after BEGAN.
@@ -328,7 +343,7 @@ test_manager_killed() {
     gone "manager SIGKILLed" "$began" 2000
     expect 137 "manager SIGKILLed"
     begin 3 stuck
-    kill -s STOP "${workers[1]}"
+    stop "${workers[1]}"
     began=$(now_ms)
     kill -s KILL "$pid"
     finish

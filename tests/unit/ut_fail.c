@@ -58,12 +58,53 @@ static void a_text_is_one_line_and_whole_characters(void **state)
     assert_true(strlen(err.text) < MUSTER_ERROR_TEXT);
 }
 
+/* Words in front push the end of a text out: whole characters go, no part. */
+static void a_nested_text_loses_whole_characters(void **state)
+{
+    char longer[600];
+
+    (void)state;
+    for (size_t i = 0; i + 3 < sizeof(longer); i += 3)
+        memcpy(longer + i, "\xe2\x82\xac", 4);
+    for (size_t shift = 0; shift < 6; shift++) {
+        static const char front[] = "worker";
+        muster_error err;
+        size_t words;
+
+        mst_fail(&err, MUSTER_EINVAL, "%s", longer);
+        mst_because(&err, MUSTER_ELOST, "%.*s", (int)shift, front);
+        words = shift + 2;
+        assert_memory_equal(err.text, front, shift);
+        assert_memory_equal(err.text + shift, ": ", 2);
+        assert_true(strlen(err.text) > MUSTER_ERROR_TEXT - 4);
+        assert_int_equal((strlen(err.text) - words) % 3, 0);
+    }
+}
+
+static void a_system_error_that_has_no_words_still_has_its_number(void **state)
+{
+    muster_error err;
+
+    (void)state;
+    assert_int_equal(mst_fail_sys(&err, 99999, "read"), MUSTER_ESYS);
+    assert_int_equal(err.code, MUSTER_ESYS);
+    assert_int_equal(err.sys, 99999);
+    assert_string_equal(err.text, "read: error");
+    assert_int_equal(mst_fail_sys(NULL, EPIPE, "x"), MUSTER_ESYS);
+    /* a later failure leaves nothing of the one before */
+    assert_int_equal(mst_fail(&err, MUSTER_EPROTO, "y"), MUSTER_EPROTO);
+    assert_int_equal(err.sys, 0);
+    assert_string_equal(err.text, "y");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_its_own_words),
         cmocka_unit_test(layers_put_their_words_in_front),
         cmocka_unit_test(a_text_is_one_line_and_whole_characters),
+        cmocka_unit_test(a_nested_text_loses_whole_characters),
+        cmocka_unit_test(a_system_error_that_has_no_words_still_has_its_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
