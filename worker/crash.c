@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "executor.h"
+#include "call/executor.h"
 
 static int line_fd = -1;
 

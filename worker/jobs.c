@@ -6,164 +6,241 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fail.h"
+#include "crash.h"
 #include "worker.h"
 
-static void job_free(mst_worker *w, mst_job *job)
+static void task_free(mst_worker *w, mst_task *task)
 {
-    TAILQ_REMOVE(&w->jobs, job, all);
-    mst_payload_unref(&job->payload);
-    mst_out_fini(&job->result);
-    mst_free(job->body);
-    mst_free(job);
+    TAILQ_REMOVE(&w->tasks, task, all);
+    mst_payload_unref(&task->payload);
+    mst_out_fini(&task->job.result);
+    mst_free(task->body);
+    mst_free(task);
 }
 
 static void result_head(mst_out *out, mst_record *record)
 {
-    const mst_job *job = MST_OF(mst_job, out, out);
+    const mst_task *task = MST_OF(mst_task, out, out);
+    const char *text = task->job.ctx.text;
 
     record->kind = MST_RESULT;
-    record->code = (uint16_t)job->code;
-    record->remote = (uint32_t)job->remote;
-    if (job->code != MUSTER_OK)
-        record->text = (mst_span){
-            job->ctx.text, strnlen(job->ctx.text, sizeof(job->ctx.text) - 1)};
+    record->code = (uint16_t)task->job.code;
+    record->remote = (uint32_t)task->job.remote;
+    record->peer = task->owner->cookie.rank;
+    if (task->job.code != MUSTER_OK)
+        record->text = (mst_span){text, strnlen(text, MUSTER_ERROR_TEXT - 1)};
 }
 
 static void result_gone(mst_out *out)
 {
-    mst_job *job = MST_OF(mst_job, out, out);
+    mst_task *task = MST_OF(mst_task, out, out);
 
-    job_free(job->owner, job);
+    task_free(task->owner, task);
 }
 
-/* A job has ended, one way or the other: answer if someone waits. */
-static void answer(mst_worker *w, mst_job *job)
+/* A call has ended, one way or the other: answer if someone waits. */
+static void answer(mst_worker *w, mst_task *task)
 {
+    mst_job *job = &task->job;
+
     job->running = false;
-    if (job->orphan || w->dial.state != MST_DIAL_ON) {
-        job_free(w, job);
+    if (task->orphan || w->dial.state != MST_DIAL_ON) {
+        task_free(w, task);
         return;
     }
-    mst_lane_earn(&w->dial.lane, job->cost);
-    if (job->unwanted || (job->post && job->code == MUSTER_OK)) {
-        job_free(w, job);
+    mst_lane_earn(&w->dial.lane, task->cost);
+    if (task->unwanted || (task->post && job->code == MUSTER_OK)) {
+        task_free(w, task);
         return;
     }
-    job->out.head = result_head;
-    job->out.gone = result_gone;
-    job->out.payload = job->payload;
-    job->out.id = job->id;
-    mst_lane_queue(&w->dial.lane, &job->out);
+    mst_free(task->body);
+    task->body = NULL;
+    if (job->code == MUSTER_OK && job->result.len > 0) {
+        task->payload = mst_payload_own(job->result.data, job->result.len);
+        if (task->payload != NULL)
+            job->result = (struct muster_out){0};
+        else
+            job->code = MUSTER_ENOMEM;
+    }
+    task->out.head = result_head;
+    task->out.gone = result_gone;
+    task->out.payload = task->payload;
+    task->out.id = job->id;
+    mst_lane_queue(&w->dial.lane, &task->out);
 }
 
 static void job_done(mst_cmd *cmd, void *worker)
 {
-    answer((mst_worker *)worker, MST_OF(mst_job, done, cmd));
+    answer((mst_worker *)worker, MST_OF(mst_task, job.done, cmd));
 }
 
-static mst_job *job_create(mst_worker *w, const mst_record *r)
+static mst_task *task_create(mst_worker *w, const mst_record *r)
 {
-    mst_job *job = mst_calloc(1, sizeof(*job) + r->text.len + 1);
+    mst_task *task = mst_calloc(1, sizeof(*task) + r->text.len + 1);
 
-    if (job == NULL)
+    if (task == NULL)
         return NULL;
-    job->owner = w;
-    job->id = r->id;
-    job->post = (r->flags & MST_FLAG_POST) != 0;
-    job->cost = mst_wire_cost(r->body.len);
-    job->len = (size_t)r->total;
-    job->done.run = job_done;
-    job->name_len = r->text.len;
-    memcpy(job->name, r->text.at, r->text.len);
-    job->ctx.rank = w->cookie.rank;
-    job->ctx.incarnation = w->cookie.incarnation;
-    job->ctx.session = w->cookie.session;
-    job->ctx.size = r->size;
-    job->ctx.index = r->index;
-    job->ctx.count = r->count;
-    job->ctx.until_ms = MST_NEVER;
+    memcpy(task->name, r->text.at, r->text.len);
+    task->owner = w;
+    task->post = (r->flags & MST_FLAG_POST) != 0;
+    task->cost = mst_wire_cost(r->body.len);
+    task->job = (mst_job){.id = r->id,
+                          .len = (size_t)r->total,
+                          .done = {.run = job_done},
+                          .name = task->name,
+                          .name_len = r->text.len,
+                          .ctx = {.m = &w->asking,
+                                  .blobs = &w->blobs,
+                                  .call = r->id,
+                                  .rank = w->cookie.rank,
+                                  .incarnation = w->cookie.incarnation,
+                                  .session = w->cookie.session,
+                                  .size = r->size,
+                                  .index = r->index,
+                                  .count = r->count,
+                                  .caller = r->peer,
+                                  .depth = r->depth,
+                                  .until_ms = MST_NEVER}};
     if (r->remaining_ms <= INT64_MAX)
-        job->ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
-    TAILQ_INSERT_TAIL(&w->jobs, job, all);
-    return job;
+        task->job.ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
+    TAILQ_INSERT_TAIL(&w->tasks, task, all);
+    return task;
+}
+
+static bool is(const mst_task *task, const char *builtin)
+{
+    return strcmp(task->name, builtin) == 0;
+}
+
+static muster_err put(mst_worker *w, mst_task *task, muster_error *err)
+{
+    mst_payload *body = mst_payload_own(task->body, task->job.len);
+    muster_err rc;
+
+    if (body == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "a blob of %zu bytes",
+                        task->job.len);
+    task->body = NULL;
+    rc = mst_blobs_put(&w->blobs, &body, err);
+    mst_payload_unref(&body);
+    return rc;
+}
+
+/* Blobs come and go at once, so that they are there for the calls behind. */
+static bool blob_task(mst_worker *w, mst_task *task)
+{
+    muster_error err = {0};
+
+    if (is(task, MST_BUILTIN_PUT)) {
+        task->job.code = put(w, task, &err);
+    } else if (is(task, MST_BUILTIN_DROP)) {
+        mst_blobs_drop(&w->blobs, (const char *)task->body, task->job.len);
+    } else {
+        return false;
+    }
+    memcpy(task->job.ctx.text, err.text, sizeof(err.text));
+    answer(w, task);
+    return true;
 }
 
 /* The request is complete. */
-static void begin(mst_worker *w, mst_job *job)
+static void begin(mst_worker *w, mst_task *task)
 {
+    mst_job *job = &task->job;
+
     w->incoming = NULL;
-    job->body = mst_assembly_take(&w->dial.lane.in);
+    task->body = mst_assembly_take(&w->dial.lane.in);
+    job->body = task->body;
     if (job->body == NULL) {
         job->code = MUSTER_ENOMEM;
         snprintf(job->ctx.text, sizeof(job->ctx.text),
                  "worker %u has no memory for a request of %zu bytes",
                  w->cookie.rank, job->len);
-        answer(w, job);
+        answer(w, task);
         return;
     }
-    mst_executor_submit(&w->executor, job);
+    if (!blob_task(w, task))
+        mst_executor_submit(&w->executor, job);
+}
+
+static void broken(mst_worker *w)
+{
+    mst_worker_end(w, MST_EXIT_REFUSED, "the manager broke the protocol");
 }
 
 static void on_call(mst_worker *w, const mst_record *r)
 {
-    mst_job *job = job_create(w, r);
+    mst_task *task;
 
-    if (job == NULL) {
+    if (r->depth > MST_DEPTH_MAX || (r->id & MST_ID_WORKER) != 0) {
+        broken(w);
+        return;
+    }
+    task = task_create(w, r);
+    if (task == NULL) {
         mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for a call");
         return;
     }
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
-        mst_worker_end(w, MST_EXIT_REFUSED, "the manager broke the protocol");
+        broken(w);
         return;
     }
-    w->incoming = job;
+    w->incoming = task;
     if (!w->dial.lane.in.open)
-        begin(w, job);
+        begin(w, task);
 }
 
 static void on_chunk(mst_worker *w, const mst_record *r)
 {
-    mst_job *job = w->incoming;
+    mst_task *task = w->incoming;
 
-    if (job == NULL || mst_assembly_add(&w->dial.lane.in, r->id, r->offset,
+    if ((r->id & MST_ID_WORKER) != 0) {
+        if (!mst_asking_chunk(w, r))
+            broken(w);
+        return;
+    }
+    if (task == NULL || mst_assembly_add(&w->dial.lane.in, r->id, r->offset,
                                         r->body.at, r->body.len) != MUSTER_OK) {
-        mst_worker_end(w, MST_EXIT_REFUSED, "the manager broke the protocol");
+        broken(w);
         return;
     }
     mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
     if (!w->dial.lane.in.open)
-        begin(w, job);
+        begin(w, task);
 }
 
 static void on_abort(mst_worker *w, const mst_record *r)
 {
-    mst_job *job = w->incoming;
+    mst_task *task = w->incoming;
 
-    if (job == NULL || job->id != r->id ||
+    if (task == NULL || task->job.id != r->id ||
         mst_assembly_abort(&w->dial.lane.in, r->id) != MUSTER_OK)
         return;
     w->incoming = NULL;
-    mst_lane_earn(&w->dial.lane, job->cost);
-    job_free(w, job);
+    mst_lane_earn(&w->dial.lane, task->cost);
+    task_free(w, task);
 }
 
 /* Comes only for a request that is complete; the manager has retired it. */
 static void on_cancel(mst_worker *w, const mst_record *r)
 {
-    mst_job *job;
+    mst_task *task;
 
-    TAILQ_FOREACH (job, &w->jobs, all)
-        if (job->id == r->id)
+    TAILQ_FOREACH (task, &w->tasks, all)
+        if (task->job.id == r->id)
             break;
-    if (job == NULL || job == w->incoming)
+    if (task == NULL || task == w->incoming)
         return;
-    atomic_store(&job->ctx.canceled, true);
-    job->unwanted = true;
-    if (job->running)
+    task->unwanted = true;
+    if (task->job.running) {
+        mst_executor_cancel(&w->executor, &task->job, 0);
+        mst_asking_canceled(w, task->job.id);
         return;
-    mst_lane_drop(&w->dial.lane, &job->out);
-    job_free(w, job);
+    }
+    mst_lane_drop(&w->dial.lane, &task->out);
+    task_free(w, task);
 }
 
 /* "size of a pointer", "build": both sides beside each other. */
@@ -183,8 +260,16 @@ static void refused(mst_worker *w, const mst_record *r)
                        here.wire, r->side.word, here.word);
 }
 
+static void flush_output(void)
+{
+    fflush(stdout);
+    fflush(stderr);
+}
+
 static void on_welcome(mst_worker *w, const mst_record *r)
 {
+    static const mst_thread_calls calls = {mst_crash_stack, mst_crash_unstack,
+                                           flush_output};
     muster_error err;
 
     if (r->side.wire != MST_WIRE_VERSION) {
@@ -198,7 +283,8 @@ static void on_welcome(mst_worker *w, const mst_record *r)
         return;
     w->has_executor = true;
     if (mst_executor_start(&w->executor, &w->loop,
-                           r->threads > 0 ? r->threads : 1, &err) != MUSTER_OK)
+                           r->threads > 0 ? r->threads : 1, &calls,
+                           &err) != MUSTER_OK)
         mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
     if (w->heartbeat_ms > 0)
         mst_loop_time(&w->loop, &w->tick, mst_now_ms() + w->heartbeat_ms / 4);
@@ -206,29 +292,31 @@ static void on_welcome(mst_worker *w, const mst_record *r)
 
 void mst_worker_stop_jobs(mst_worker *w)
 {
-    mst_job *job;
+    mst_task *task;
 
-    TAILQ_FOREACH (job, &w->jobs, all)
-        atomic_store(&job->ctx.canceled, true);
+    TAILQ_FOREACH (task, &w->tasks, all)
+        atomic_store(&task->job.ctx.canceled, true);
 }
 
 void mst_worker_free_jobs(mst_worker *w)
 {
-    while (!TAILQ_EMPTY(&w->jobs))
-        job_free(w, TAILQ_FIRST(&w->jobs));
+    while (!TAILQ_EMPTY(&w->tasks))
+        task_free(w, TAILQ_FIRST(&w->tasks));
 }
 
 void mst_worker_cut(mst_worker *w)
 {
-    mst_job *job, *next;
+    mst_task *task, *next;
 
     w->incoming = NULL;
-    for (job = TAILQ_FIRST(&w->jobs); job != NULL; job = next) {
-        next = TAILQ_NEXT(job, all);
-        atomic_store(&job->ctx.canceled, true);
-        job->orphan = true;
-        if (!job->running)
-            job_free(w, job);
+    mst_asking_lost(w, MUSTER_ELOST, "the link to the manager was cut");
+    mst_blobs_clear(&w->blobs); /* the manager puts them again */
+    for (task = TAILQ_FIRST(&w->tasks); task != NULL; task = next) {
+        next = TAILQ_NEXT(task, all);
+        atomic_store(&task->job.ctx.canceled, true);
+        task->orphan = true;
+        if (!task->job.running)
+            task_free(w, task);
     }
 }
 
@@ -252,6 +340,10 @@ void mst_worker_record(void *worker, const mst_record *r)
         break;
     case MST_CALL:
         on_call(w, r);
+        break;
+    case MST_RESULT:
+        if (!mst_asking_result(w, r))
+            broken(w);
         break;
     case MST_CHUNK:
         on_chunk(w, r);

@@ -38,11 +38,6 @@ const char *muster_endpoint(const muster *m)
     return "";
 }
 
-const char *muster_session(const muster *m)
-{
-    return "";
-}
-
 muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
                          muster_error *err)
 {
@@ -86,59 +81,10 @@ muster_err muster_module_load(muster *m, const char *path, muster_error *err)
     return no(err);
 }
 
-void muster_reply_destroy(muster_reply **reply)
-{
-}
-
-muster_err muster_call(muster *m, uint32_t rank, const char *name,
-                       const void *body, size_t len, int64_t timeout_ms,
-                       muster_reply **reply, muster_error *err)
-{
-    return no(err);
-}
-
-muster_err muster_call_start(muster *m, uint32_t rank, const char *name,
-                             const void *body, size_t len, int64_t timeout_ms,
-                             muster_future **future, muster_error *err)
-{
-    return no(err);
-}
-
-muster_err muster_post(muster *m, uint32_t rank, const char *name,
-                       const void *body, size_t len, muster_error *err)
-{
-    return no(err);
-}
-
-bool muster_future_wait(muster_future *future, int64_t timeout_ms)
-{
-    return true;
-}
-
-size_t muster_future_wait_any(muster_future *const *futures, size_t n,
-                              int64_t timeout_ms)
-{
-    return n;
-}
-
-muster_err muster_future_result(muster_future *future, muster_reply **reply,
-                                muster_error *err)
-{
-    return no(err);
-}
-
-void muster_future_cancel(muster_future *future)
-{
-}
-
 muster_err muster_future_then(muster_future *future, muster_future_fn fn,
                               void *arg)
 {
     return MUSTER_ENOTMANAGER;
-}
-
-void muster_future_destroy(muster_future **future)
-{
 }
 
 muster_err muster_broadcast(muster *m, const muster_set *set, const char *name,
@@ -155,6 +101,17 @@ void muster_results_destroy(muster_results **results)
 muster_err muster_map(muster *m, const char *name,
                       const muster_map_options *options,
                       muster_results **results, muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_put(muster *m, const char *name, const void *data, size_t len,
+                      muster_error *err)
+{
+    return no(err);
+}
+
+muster_err muster_drop(muster *m, const char *name, muster_error *err)
 {
     return no(err);
 }

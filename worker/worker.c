@@ -78,7 +78,7 @@ static void look_for_end(mst_worker *w)
         mst_worker_end(w, MST_EXIT_TERM, "terminated by SIGTERM");
     } else if (w->ending == MST_ENDING_NOW) {
         mst_worker_end(w, MST_EXIT_OK, "told to end");
-    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->jobs)) {
+    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks)) {
         mst_worker_end(w, MST_EXIT_OK, "drained");
     }
 }
@@ -168,7 +168,9 @@ static muster_err set_up(mst_worker *w, muster_error *err)
 
     if (rc != MUSTER_OK)
         return rc;
-    TAILQ_INIT(&w->jobs);
+    TAILQ_INIT(&w->tasks);
+    mst_blobs_init(&w->blobs);
+    mst_asking_init(w);
     w->tick.fn = on_tick;
     w->tick.arg = w;
     w->dial.record = mst_worker_record;
@@ -188,16 +190,18 @@ static muster_err set_up(mst_worker *w, muster_error *err)
 /* Handlers return or are left; results that are ready still go out. */
 static void wind_up(mst_worker *w)
 {
-    const char *stuck;
     const int64_t until =
         mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
 
-    if (!w->has_executor || mst_executor_stop(&w->executor, until, &stuck)) {
+    mst_asking_close(w);
+    if (!w->has_executor || mst_executor_stop(&w->executor, until)) {
         mst_registry_end();
         fflush(NULL);
         mst_dial_work(&w->dial);
         mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
         mst_worker_free_jobs(w);
+        mst_asking_fini(w);
+        mst_blobs_fini(&w->blobs);
         wake_fd = -1;
         mst_loop_fini(&w->loop);
         return;

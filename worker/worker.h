@@ -4,8 +4,13 @@
 
 #include <stdbool.h>
 
+#include <muster/muster.h>
+
+#include "bulk/lane.h"
+#include "call/blobs.h"
+#include "call/executor.h"
+#include "call/pending.h"
 #include "dial.h"
-#include "executor.h"
 #include "link/loop.h"
 
 /* Exit statuses, after <sysexits.h> where it has a fitting one. */
@@ -27,17 +32,47 @@ typedef enum mst_ending {
     MST_ENDING_NOW    /* as soon as handlers return    */
 } mst_ending;
 
+/* One call of the manager's, from its first byte to its answer's last. */
+typedef struct mst_task {
+    mst_job job;
+    struct mst_worker *owner;
+    TAILQ_ENTRY(mst_task) all;
+    mst_out out; /* its result on the way             */
+    mst_payload *payload;
+    void *body;     /* the request                       */
+    uint32_t cost;  /* credit to give back at its end    */
+    bool post;      /* only a failure is answered        */
+    bool unwanted;  /* cancelled: nothing is answered    */
+    bool orphan;    /* its connection has ended          */
+    char name[];    /* terminated                        */
+} mst_task;
+
+/* Calls of our handlers' own. A `muster *` on a worker is this. */
+struct muster {
+    struct mst_worker *w;
+    mst_pending pending;
+    muster_future *incoming; /* its result is not complete yet */
+    mst_await any;           /* some future got its outcome */
+    pthread_mutex_t lock;    /* what follows */
+    pthread_cond_t room;
+    unsigned ncalls; /* outstanding */
+    size_t nbytes;   /* of their requests */
+    bool closed;
+};
+
 typedef struct mst_worker {
     mst_loop loop;
     mst_dial dial;
     mst_executor executor;
+    mst_blobs blobs;
+    muster asking;
     mst_cookie cookie;
     mst_timer tick;
     mst_watch line; /* the inherited socket: its end is the manager's */
     int line_fd;    /* -1: none */
     bool has_executor;
-    TAILQ_HEAD(, mst_job) jobs;
-    mst_job *incoming; /* its request is not complete yet */
+    TAILQ_HEAD(, mst_task) tasks;
+    mst_task *incoming; /* its request is not complete yet */
     mst_ending ending;
     int64_t away_ms; /* since when there is no connection */
     int64_t heartbeat_ms, grace_ms;
@@ -55,6 +90,15 @@ void mst_worker_record(void *worker, const mst_record *record);
 void mst_worker_cut(mst_worker *w); /* the connection ended */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
+
+/* asking.c: calls of our handlers' own. All on the loop. */
+void mst_asking_init(mst_worker *w);
+void mst_asking_fini(mst_worker *w);
+bool mst_asking_result(mst_worker *w, const mst_record *r); /* false: broken */
+bool mst_asking_chunk(mst_worker *w, const mst_record *r);
+void mst_asking_canceled(mst_worker *w, uint64_t by); /* calls of that call */
+void mst_asking_lost(mst_worker *w, muster_err code, const char *why);
+void mst_asking_close(mst_worker *w); /* all end, and no new ones */
 
 /* Run until it is over; returns the exit status. */
 int mst_worker_run(mst_worker *w);

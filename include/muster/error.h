@@ -43,6 +43,10 @@ typedef enum muster_err {
     MUSTER_EPARTIAL, /* a broadcast failed on some ranks; see its results */
     MUSTER_ENOTMANAGER, /* this function works on the manager only         */
     MUSTER_ENOTSUP,     /* this build cannot do that                        */
+    MUSTER_EDEPTH,      /* calls within calls, deeper than MUSTER_DEPTH_MAX */
+    MUSTER_EEXIST,      /* another blob or channel has that name           */
+    MUSTER_ENOENT,      /* no blob or channel has that name                */
+    MUSTER_EEND,        /* the channel was closed and is empty             */
     MUSTER_ERRORS       /* how many there are; not an error                 */
 } muster_err;
 

@@ -103,6 +103,7 @@ typedef struct muster_options {
                                    127.0.0.1 for the local launcher           */
     uint16_t port;              /* 0: any free port                           */
     uint32_t threads;           /* handlers at a time on each worker; 1       */
+    uint32_t serve_threads;     /* handlers at a time on the manager; 1       */
     int64_t pending_timeout_ms; /* launch: until ready; 180,000           */
     int64_t heartbeat_timeout_ms; /* silence that counts as death; 30,000;
                                      0 = never, for debuggers               */
@@ -122,7 +123,7 @@ typedef struct muster_options {
 
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
-        sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, 0, 1,        \
+        sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, 0, 1, 1,     \
             180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, MUSTER_LOG_WARN,  \
             NULL, NULL, NULL, NULL                                             \
     }
@@ -454,9 +455,10 @@ MUSTER_API void muster_results_destroy(muster_results **results);
 }
 #endif
 
-/* ----------------------------------------------------------------- map -- */
+/* ------------------------------------------------- map, blobs, channels -- */
 
 #include <muster/map.h>
+#include <muster/share.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -40,6 +40,7 @@
 extern "C" {
 #endif
 
+typedef struct muster muster;         /* see muster.h                      */
 typedef struct muster_ctx muster_ctx; /* one running handler; its own      */
 typedef struct muster_out muster_out; /* the bytes of its result           */
 
@@ -113,6 +114,37 @@ MUSTER_API uint32_t muster_ctx_size(const muster_ctx *ctx);
  * many are in the set. A plain call is a set of one. */
 MUSTER_API uint32_t muster_ctx_index(const muster_ctx *ctx);
 MUSTER_API uint32_t muster_ctx_count(const muster_ctx *ctx);
+
+/* Who called: 0 the manager's program, else the rank of the worker whose
+ * handler did. Thread: any while the handler runs. */
+MUSTER_API uint32_t muster_ctx_caller(const muster_ctx *ctx);
+
+/* The runtime, as this process sees it, for calls of a handler's own: with
+ * <muster/muster.h>, muster_call, muster_call_start, muster_post, the
+ * functions on futures and those on channels work with it on a worker too;
+ * the others fail there with MUSTER_ENOTMANAGER. Rank 0 is the manager.
+ *
+ * A handler that waits in one of them leaves its place to another handler
+ * meanwhile, so that a ring of calls ends: up to MUSTER_DEPTH_MAX calls within
+ * calls, then MUSTER_EDEPTH. A call gets no more time than its caller has left.
+ * When the caller is cancelled, so are the calls it has started.
+ *
+ * Thread:  any while the handler runs. Borrowed.
+ */
+#define MUSTER_DEPTH_MAX 64
+MUSTER_API muster *muster_ctx_muster(const muster_ctx *ctx);
+
+/* The bytes of a blob that the manager has put (see muster_put), in place.
+ *
+ *   len      set on success
+ *
+ * Thread:  the handler's.
+ * Success: borrowed until the handler returns, whether the blob is dropped
+ *          meanwhile or not; aligned to 16 bytes.
+ * Errors:  NULL: there is no such blob (or no memory to hold it)
+ */
+MUSTER_API const void *muster_get(muster_ctx *ctx, const char *name,
+                                  size_t *len);
 
 /* The session's public id, 32 hexadecimal digits. Borrowed from the process. */
 MUSTER_API const char *muster_ctx_session(const muster_ctx *ctx);

@@ -23,6 +23,10 @@ static const char *const names[MUSTER_ERRORS] = {
     [MUSTER_EPARTIAL] = "some workers failed",
     [MUSTER_ENOTMANAGER] = "not on the manager",
     [MUSTER_ENOTSUP] = "not supported",
+    [MUSTER_EDEPTH] = "calls nested too deeply",
+    [MUSTER_EEXIST] = "name is taken",
+    [MUSTER_ENOENT] = "no such name",
+    [MUSTER_EEND] = "channel is closed",
 };
 
 const char *muster_strerror(muster_err code)

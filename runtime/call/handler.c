@@ -33,6 +33,16 @@ uint32_t muster_ctx_count(const muster_ctx *ctx)
     return ctx->count;
 }
 
+uint32_t muster_ctx_caller(const muster_ctx *ctx)
+{
+    return ctx->caller;
+}
+
+muster *muster_ctx_muster(const muster_ctx *ctx)
+{
+    return ctx->m;
+}
+
 const char *muster_ctx_session(const muster_ctx *ctx)
 {
     return ctx->session;

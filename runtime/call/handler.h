@@ -10,11 +10,16 @@
 #include <muster/worker.h>
 
 struct muster_ctx {
-    uint32_t rank, incarnation, size, index, count;
+    muster *m;
+    uint32_t rank, incarnation, size, index, count, caller;
+    unsigned depth; /* of calls within calls; at most MST_DEPTH_MAX */
+    uint64_t call;  /* the job's id */
     const char *session;
     int64_t until_ms; /* absolute, MST_NEVER without a deadline */
     atomic_bool canceled;
     bool failed; /* muster_fail was called */
+    struct mst_blobs *blobs; /* of this process; may be NULL */
+    struct mst_held *held;   /* those that were got */
     char text[MUSTER_ERROR_TEXT];
 };
 

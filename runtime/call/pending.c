@@ -31,7 +31,7 @@ uint64_t mst_pending_add(mst_pending *table, void *item)
     slot = &table->slots[place - 1];
     table->free = slot->next;
     slot->item = item;
-    slot->use++;
+    slot->use = (slot->use + 1) & 0x7fffffff; /* the highest bit is kept free */
     table->n++;
     return (uint64_t)slot->use << 32 | place;
 }

@@ -2,7 +2,7 @@
  *
  * An id is a place in the table and how often that place was used, so a late
  * answer to a retired call never meets a newer one (until the same place was
- * used four thousand million times).
+ * used two thousand million times). The highest bit of an id is never set.
  */
 #ifndef MST_PENDING_H
 #define MST_PENDING_H

@@ -268,12 +268,32 @@ static void wait_for_driver(mst_loop *loop, mst_await *await, int64_t until_ms,
         loop->next = NULL;
 }
 
+static _Thread_local mst_wait_calls on_wait;
+
+void mst_loop_on_wait(const mst_wait_calls *calls)
+{
+    on_wait = calls != NULL ? *calls : (mst_wait_calls){NULL, NULL, NULL};
+}
+
+static void leave(void)
+{
+    if (on_wait.leave != NULL)
+        on_wait.leave(on_wait.arg);
+}
+
+static void enter(void)
+{
+    if (on_wait.enter != NULL)
+        on_wait.enter(on_wait.arg);
+}
+
 bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
                     bool may_drive)
 {
     const int64_t start_ms = mst_now_ms();
     bool drove = false, done;
 
+    leave();
     pthread_mutex_lock(&loop->lock);
     if (may_drive)
         loop->wanted++;
@@ -293,6 +313,7 @@ bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
         unpark(loop);
     done = await->done;
     pthread_mutex_unlock(&loop->lock);
+    enter();
     return done;
 }
 
@@ -301,10 +322,12 @@ bool mst_loop_wait_for(mst_loop *loop, mst_await *await,
 {
     bool is;
 
+    leave();
     pthread_mutex_lock(&loop->lock);
     while (!(is = ready(arg)) &&
            (until_ms == MST_NEVER || mst_now_ms() < until_ms))
         wait_for_driver(loop, await, until_ms, false);
     pthread_mutex_unlock(&loop->lock);
+    enter();
     return is;
 }

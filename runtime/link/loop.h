@@ -81,6 +81,16 @@ void mst_await_fini(mst_await *await);
 /* Any thread: it has happened; wakes those who wait. */
 void mst_loop_done(mst_loop *loop, mst_await *await);
 
+/* What this thread does before and after it waits in the two functions below:
+ * a handler leaves its place to another. NULL: nothing. */
+typedef struct mst_wait_calls {
+    void (*leave)(void *arg);
+    void (*enter)(void *arg);
+    void *arg;
+} mst_wait_calls;
+
+void mst_loop_on_wait(const mst_wait_calls *calls);
+
 /* Any thread: wait until it has happened; false: the deadline came first. */
 bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
                     bool drive);

@@ -17,6 +17,7 @@ static const char *const names[MST_KINDS] = {
     [MST_STOP] = "STOP",
     [MST_BYE] = "BYE",
     [MST_OUTPUT] = "OUTPUT",
+    [MST_INTERRUPT] = "INTERRUPT",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -95,6 +96,8 @@ static void put_call(mst_writer *w, const mst_record *rec)
     mst_write_u32(w, rec->size);
     mst_write_u32(w, rec->index);
     mst_write_u32(w, rec->count);
+    mst_write_u32(w, rec->peer);
+    mst_write_u16(w, rec->depth);
     put_span(w, rec->text);
     mst_write_u64(w, rec->total);
     mst_write_bytes(w, rec->body.at, rec->body.len);
@@ -107,6 +110,8 @@ static void get_call(mst_reader *r, mst_record *rec)
     rec->size = mst_read_u32(r);
     rec->index = mst_read_u32(r);
     rec->count = mst_read_u32(r);
+    rec->peer = mst_read_u32(r);
+    rec->depth = mst_read_u16(r);
     rec->text = get_span(r);
     rec->total = mst_read_u64(r);
     rec->body = get_rest(r);
@@ -151,6 +156,7 @@ static void put_result(mst_writer *w, const mst_record *rec)
     mst_write_u64(w, rec->id);
     mst_write_u16(w, rec->code);
     mst_write_u32(w, rec->remote);
+    mst_write_u32(w, rec->peer);
     put_span(w, rec->text);
     mst_write_u64(w, rec->total);
     mst_write_bytes(w, rec->body.at, rec->body.len);
@@ -161,6 +167,7 @@ static void get_result(mst_reader *r, mst_record *rec)
     rec->id = mst_read_u64(r);
     rec->code = mst_read_u16(r);
     rec->remote = mst_read_u32(r);
+    rec->peer = mst_read_u32(r);
     rec->text = get_span(r);
     rec->total = mst_read_u64(r);
     rec->body = get_rest(r);
@@ -215,6 +222,10 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u8(w, rec->mode);
         mst_write_bytes(w, rec->body.at, rec->body.len);
         break;
+    case MST_INTERRUPT:
+        mst_write_u32(w, rec->signal_ms);
+        mst_write_u32(w, rec->end_ms);
+        break;
     case MST_HEARTBEAT:
         break;
     case MST_KINDS:
@@ -243,9 +254,9 @@ size_t mst_wire_fields(const mst_record *rec)
 {
     switch (rec->kind) {
     case MST_CALL:
-        return MST_WIRE_HEADER + 38 + rec->text.len;
+        return MST_WIRE_HEADER + 44 + rec->text.len;
     case MST_RESULT:
-        return MST_WIRE_HEADER + 24 + rec->text.len;
+        return MST_WIRE_HEADER + 28 + rec->text.len;
     case MST_CHUNK:
         return MST_WIRE_HEADER + 16;
     default:
@@ -319,6 +330,10 @@ static void get_fields(mst_reader *r, mst_record *rec)
     case MST_OUTPUT:
         rec->mode = mst_read_u8(r);
         rec->body = get_rest(r);
+        break;
+    case MST_INTERRUPT:
+        rec->signal_ms = mst_read_u32(r);
+        rec->end_ms = mst_read_u32(r);
         break;
     case MST_HEARTBEAT:
         break;

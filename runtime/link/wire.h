@@ -20,22 +20,32 @@
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str
  *   HEARTBEAT  both: nothing
- *   CALL       manager: id u64, remaining_ms u64 (all ones = none), size u32,
- *              index u32, count u32, name str, total u64, first bytes
- *              flag 1: nobody wants the result (post), only a failure
- *   RESULT     worker: id u64, code u16, remote u32, text str, total u64,
- *              first bytes
+ *   CALL       both: id u64, remaining_ms u64 (all ones = none), size u32,
+ *              index u32, count u32, peer u32, depth u16, name str, total u64,
+ *              first bytes. peer: from the manager, whose call it is (0 the
+ *              manager's own); from a worker, who shall run it (0 the
+ *              manager, all ones whoever has least to do). depth: of calls
+ *              within calls. flag 1: nobody wants the result (post), only a
+ *              failure
+ *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
+ *              text str, total u64, first bytes
  *   CHUNK      both: id u64, offset u64, bytes
  *   ABORT      both: id u64; the rest of that payload will not come
- *   CANCEL     manager: id u64; nobody waits for that result any more
+ *   CANCEL     both: id u64; nobody waits for that result any more. A
+ *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
  *   STOP       manager: mode u8 (0 drain, 1 now)
+ *   INTERRUPT  manager: signal_ms u32, end_ms u32 (all ones = never); running
+ *              handlers are to give up, see muster_interrupt
  *   BYE        worker: it ends and sends nothing more; code u16, text str
  *   OUTPUT     worker: stream u8, bytes; a line it printed
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
  * so that a mismatch can always be said.
+ *
+ * Ids of a worker's own calls have the highest bit set, ids of the manager's
+ * do not, so CHUNK and ABORT say which of the two they belong to.
  *
  * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
  * record and the rest as CHUNKs in order, with no other payload in between;
@@ -61,6 +71,8 @@
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20) /* credit at the start, bytes   */
 #define MST_SESSION_BYTES 16u
+#define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
+#define MST_DEPTH_MAX 64u                 /* calls within calls        */
 
 typedef enum mst_kind {
     MST_HELLO = 1,
@@ -77,6 +89,7 @@ typedef enum mst_kind {
     MST_STOP,
     MST_BYE,
     MST_OUTPUT,
+    MST_INTERRUPT,
     MST_KINDS
 } mst_kind;
 
@@ -111,6 +124,9 @@ typedef struct mst_record {
     uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */
     uint64_t remaining_ms; /* CALL                                         */
     uint32_t size, index, count; /* CALL                                    */
+    uint32_t peer;  /* CALL; RESULT: rank                           */
+    uint16_t depth; /* CALL                                         */
+    uint32_t signal_ms, end_ms; /* INTERRUPT                            */
     mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
     uint64_t total;  /* CALL RESULT                                  */
     uint64_t offset; /* CHUNK                                        */

@@ -116,6 +116,7 @@ void mst_group_begin(mst_cmd *cmd, void *arg)
                                       .name = g->name,
                                       .name_len = strlen(g->name),
                                       .until_ms = g->until_ms,
+                                      .origin = g->origin,
                                       .index = (uint32_t)i,
                                       .count = (uint32_t)n,
                                       .done = part_done};
@@ -127,6 +128,8 @@ void mst_group_begin(mst_cmd *cmd, void *arg)
 
 muster_err mst_group_run(mst_group *g)
 {
+    g->origin = mst_origin_here();
+    g->until_ms = mst_origin_until(g->until_ms);
     mst_session_ref(g->m);
     mst_await_init(&g->await);
     if (mst_loop_post(&g->m->loop, &g->cmd, true))

@@ -25,6 +25,8 @@ static void call_head(mst_out *out, mst_record *record)
     record->size = atomic_load(&call->member->m->nready);
     record->index = call->index;
     record->count = call->count;
+    record->peer = call->caller;
+    record->depth = call->origin.depth;
     record->text = (mst_span){call->name, call->name_len};
 }
 
@@ -45,6 +47,9 @@ static void retire(mst_call *call)
     TAILQ_REMOVE(&w->calls, call, of_member);
     w->ncalls--;
     mst_loop_time(&w->m->loop, &call->deadline, MST_NEVER);
+    if (call->off != NULL)
+        call->off(call);
+    call->off = NULL;
     if (call->out.queued) {
         mst_lane_drop(&w->lane, &call->out);
         mst_link_dirty(w);
@@ -90,11 +95,15 @@ static void on_deadline(void *arg, mst_timer *timer)
     (void)timer;
     call_off(call);
     mst_call_finish(call, MUSTER_ETIMEOUT,
-                    "handler %.64s on worker %u: no answer before the deadline",
+                    call->rank > 0 ? "handler %.64s on worker %u: no answer before "
+                                     "the deadline"
+                                   : "handler %.64s on the manager (rank %u): "
+                                     "no answer before the deadline",
                     call->name, call->rank);
 }
 
-void mst_call_begin_on(mst_member *w, mst_call *call)
+/* It has an id and a deadline from now on. False: it is over already. */
+static bool enlist(mst_member *w, mst_call *call)
 {
     muster *m = w->m;
 
@@ -103,7 +112,7 @@ void mst_call_begin_on(mst_member *w, mst_call *call)
     call->id = mst_pending_add(&m->pending, call);
     if (call->id == 0) {
         mst_call_finish(call, MUSTER_ENOMEM, "no memory for another call");
-        return;
+        return false;
     }
     TAILQ_INSERT_TAIL(&w->calls, call, of_member);
     w->ncalls++;
@@ -112,14 +121,57 @@ void mst_call_begin_on(mst_member *w, mst_call *call)
     if (call->until_ms != MST_NEVER &&
         !mst_loop_time(&m->loop, &call->deadline, call->until_ms)) {
         mst_call_finish(call, MUSTER_ENOMEM, "no memory for another deadline");
-        return;
+        return false;
     }
+    return true;
+}
+
+void mst_call_begin_on(mst_member *w, mst_call *call)
+{
+    if (!enlist(w, call))
+        return;
     call->out.head = call_head;
     call->out.gone = call->post ? post_gone : NULL;
     call->out.payload = call->payload;
     call->out.id = call->id;
     mst_lane_queue(&w->lane, &call->out);
     mst_link_dirty(w);
+}
+
+/* Rank 0. */
+static void begin_here(muster *m, mst_call *call)
+{
+    if (enlist(m->self, call) && !mst_channel_serve(m, call))
+        mst_serve(m, call);
+}
+
+mst_origin mst_origin_here(void)
+{
+    const muster_ctx *ctx = mst_executor_ctx();
+    mst_origin origin = {0, 0};
+
+    if (ctx != NULL) {
+        origin.by = ctx->call;
+        origin.depth = (uint16_t)(ctx->depth + 1);
+    }
+    return origin;
+}
+
+int64_t mst_origin_until(int64_t until_ms)
+{
+    const muster_ctx *ctx = mst_executor_ctx();
+
+    return ctx != NULL && ctx->until_ms < until_ms ? ctx->until_ms : until_ms;
+}
+
+void mst_calls_canceled(muster *m, uint64_t by)
+{
+    for (uint32_t i = 0; i < m->pending.room; i++) {
+        mst_call *call = (mst_call *)m->pending.slots[i].item;
+
+        if (call != NULL && call->origin.by == by)
+            mst_call_cancel(call);
+    }
 }
 
 /* The ready worker with the least to do; they take turns when there are
@@ -149,6 +201,11 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
 
     if (m->closing)
         mst_call_finish(call, MUSTER_ECLOSED, "the runtime is closed");
+    else if (call->origin.depth > MST_DEPTH_MAX)
+        mst_call_finish(call, MUSTER_EDEPTH,
+                        "calls within calls, more than %u deep", MST_DEPTH_MAX);
+    else if (rank == 0)
+        begin_here(m, call);
     else if (w == NULL && rank == MUSTER_ANY)
         mst_call_finish(call, MUSTER_EWORKER, "no worker is ready");
     else if (w == NULL)
@@ -217,6 +274,10 @@ void mst_call_chunk(mst_member *w, const mst_record *r)
 {
     mst_call *call = mst_pending_get(&w->m->pending, r->id);
 
+    if ((r->id & MST_ID_WORKER) != 0) {
+        mst_errand_chunk(w, r);
+        return;
+    }
     if (mst_assembly_add(&w->lane.in, r->id, r->offset, r->body.at,
                          r->body.len) != MUSTER_OK) {
         broken(w, "a chunk of nothing");
@@ -251,10 +312,11 @@ void mst_calls_lost(mst_member *w, const char *why)
 
 void mst_calls_close(muster *m)
 {
-    for (uint32_t i = 0; i < m->nmembers; i++) {
+    for (uint32_t i = 0; i <= m->nmembers; i++) {
+        mst_member *w = i > 0 ? m->members[i - 1] : m->self;
         mst_call *call;
 
-        while ((call = TAILQ_FIRST(&m->members[i]->calls)) != NULL) {
+        while ((call = TAILQ_FIRST(&w->calls)) != NULL) {
             call_off(call);
             mst_call_finish(call, MUSTER_ECLOSED,
                             "the runtime was closed meanwhile");

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
+#include "call/reply.h"
 #include "session/session.h"
 
 struct muster_future {
@@ -126,7 +127,8 @@ static muster_err make(muster *m, uint32_t rank, const char *name,
     f->call.payload = MST_MOVE(*payload);
     f->call.name = f->name;
     f->call.name_len = name_len;
-    f->call.until_ms = until_ms;
+    f->call.origin = mst_origin_here();
+    f->call.until_ms = mst_origin_until(until_ms);
     f->call.count = 1;
     f->call.post = post;
     f->call.done = call_done;
@@ -228,16 +230,10 @@ size_t muster_future_wait_any(muster_future *const *futures, size_t n,
     return s.which;
 }
 
-/* A reply owns its bytes through this block. */
-typedef struct owned_reply {
-    muster_reply reply; /* first: what the program sees */
-    void *data;
-} owned_reply;
-
 muster_err muster_future_result(muster_future *f, muster_reply **reply,
                                 muster_error *err)
 {
-    owned_reply *r;
+    muster_reply *r;
 
     mst_loop_await(&f->m->loop, &f->await, MST_NEVER, false);
     if (f->call.code != MUSTER_OK) {
@@ -248,26 +244,12 @@ muster_err muster_future_result(muster_future *f, muster_reply **reply,
         return MUSTER_OK;
     if (f->taken)
         return mst_fail(err, MUSTER_EINVAL, "the reply was taken already");
-    r = mst_alloc(sizeof(*r));
+    r = mst_reply_create(&f->call.data, f->call.len, f->call.rank);
     if (r == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a reply");
     f->taken = true;
-    r->data = MST_MOVE(f->call.data);
-    r->reply = (muster_reply){r->data, f->call.len, f->call.rank};
-    *reply = &r->reply;
+    *reply = r;
     return MUSTER_OK;
-}
-
-void muster_reply_destroy(muster_reply **reply)
-{
-    owned_reply *r;
-
-    if (*reply == NULL)
-        return;
-    r = MST_OF(owned_reply, reply, *reply);
-    mst_free(r->data);
-    mst_free(r);
-    *reply = NULL;
 }
 
 static void do_cancel(mst_cmd *cmd, void *arg)

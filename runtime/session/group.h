@@ -12,6 +12,7 @@ typedef struct mst_group {
     const char *name;
     mst_payload *payload;
     int64_t until_ms;
+    mst_origin origin; /* set by run */
     struct mst_part *parts;
     size_t n, left;
     mst_shipment *ship; /* taken in on success; NULL: a plain broadcast */

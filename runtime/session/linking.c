@@ -74,6 +74,7 @@ void mst_link_drop(mst_member *w)
     w->linked = false;
     w->fd = -1;
     mst_lane_fini(&w->lane);
+    mst_errands_drop(w);
 }
 
 /* One record to a connection that is nobody's yet. */
@@ -153,7 +154,8 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->route = *route;
     w->fd = fd;
     if (w->instance != hello->instance)
-        w->loading = NULL; /* a new process has no modules */
+        w->modules = 0; /* a new process */
+    w->loading = NULL;
     w->instance = hello->instance;
     w->linked = true;
     mst_lane_init(&w->lane, send_message, w);
@@ -190,11 +192,18 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     welcome(w, route, fd, hello);
 }
 
-/* The next module, in the order they were shipped; after the last, ready. */
+static bool is_blob(const mst_shipment *s)
+{
+    return strcmp(s->builtin, MST_BUILTIN_PUT) == 0;
+}
+
 static void load_done(mst_call *call)
 {
     mst_member *w = call->member;
 
+    mst_payload_unref(&w->load_body);
+    if (call->code == MUSTER_OK && w->loading != NULL && !is_blob(w->loading))
+        w->modules = w->loading->serial;
     if (call->code != MUSTER_OK && call->code != MUSTER_ELOST &&
         call->code != MUSTER_ECLOSED)
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
@@ -204,12 +213,14 @@ static void load_done(mst_call *call)
         mst_link_loaded(w);
 }
 
+/* The next module or blob, in the order they were shipped; after the last,
+ * ready. A process that comes back has its modules, but no blobs. */
 void mst_link_loaded(mst_member *w)
 {
     mst_shipment *next = w->loading == NULL ? TAILQ_FIRST(&w->m->shipments)
                                             : TAILQ_NEXT(w->loading, link);
 
-    while (next != NULL && next->dead)
+    while (next != NULL && !is_blob(next) && next->serial <= w->modules)
         next = TAILQ_NEXT(next, link);
     mst_call_fini(&w->load);
     if (next == NULL) {
@@ -217,7 +228,8 @@ void mst_link_loaded(mst_member *w)
         return;
     }
     w->loading = next;
-    w->load = (mst_call){.payload = next->payload,
+    w->load_body = mst_payload_ref(next->payload);
+    w->load = (mst_call){.payload = w->load_body,
                          .name = next->builtin,
                          .name_len = strlen(next->builtin),
                          .until_ms = MST_NEVER,
@@ -237,8 +249,17 @@ static void on_record(mst_member *w, const mst_record *r)
     case MST_CHUNK:
         mst_call_chunk(w, r);
         break;
+    case MST_CALL:
+        mst_errand_call(w, r);
+        break;
+    case MST_CANCEL:
+        mst_errand_cancel(w, r);
+        break;
     case MST_ABORT:
-        (void)mst_assembly_abort(&w->lane.in, r->id);
+        if ((r->id & MST_ID_WORKER) != 0)
+            mst_errand_abort(w, r);
+        else
+            (void)mst_assembly_abort(&w->lane.in, r->id);
         break;
     case MST_CREDIT:
         if (mst_lane_credit(&w->lane, r->credit))

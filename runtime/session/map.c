@@ -417,7 +417,8 @@ static muster_err begin(map *p, const muster_map_options *o, muster_error *err)
     p->p.set = o->set;
     p->p.token = o->token;
     p->p.per_worker = o->per_worker;
-    p->p.until_ms = mst_deadline(p->p.m, o->timeout_ms);
+    p->p.until_ms = mst_origin_until(mst_deadline(p->p.m, o->timeout_ms));
+    p->p.origin = mst_origin_here();
     p->batch = o->batch > 0 ? o->batch : 1;
     p->first_failed = SIZE_MAX;
     p->room = o->max_items;

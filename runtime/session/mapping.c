@@ -209,6 +209,7 @@ static void take_load(mst_cmd *cmd, void *arg)
         return;
     }
     load->call.until_ms = p->until_ms;
+    load->call.origin = p->origin;
     load->call.done = load_done;
     TAILQ_INSERT_TAIL(&p->waiting, load, link);
     if (!p->full)

@@ -27,6 +27,7 @@ typedef struct mst_mapping {
     uint32_t per_worker; /* 0: find out */
     atomic_uint depth;   /* what it is now; at least 1 */
     int64_t until_ms;
+    mst_origin origin;
     mst_timer deadline;
     /* driver */
     mst_loads waiting;

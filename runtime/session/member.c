@@ -33,6 +33,35 @@ static void on_conclude(void *arg, mst_timer *timer)
     mst_member_conclude(w);
 }
 
+static mst_member *create(muster *m, uint32_t rank)
+{
+    mst_member *w = mst_calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return NULL;
+    w->m = m;
+    w->rank = rank;
+    w->state = MUSTER_ASKED;
+    w->exit_status = -1;
+    w->fd = -1;
+    w->conclude.fn = on_conclude;
+    w->conclude.arg = w;
+    w->probe.fn = mst_link_probe;
+    w->probe.arg = w;
+    TAILQ_INIT(&w->calls);
+    TAILQ_INIT(&w->errands);
+    return w;
+}
+
+mst_member *mst_member_self(muster *m)
+{
+    mst_member *self = create(m, 0);
+
+    if (self != NULL)
+        self->state = MUSTER_READY;
+    return self;
+}
+
 mst_member *mst_member_add(muster *m, muster_error *err)
 {
     mst_member *w;
@@ -49,23 +78,13 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         m->members = members;
         m->room = room;
     }
-    w = mst_calloc(1, sizeof(*w));
+    w = create(m, m->nmembers + 1);
     if (w == NULL) {
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;
     }
     m->members[m->nmembers++] = w;
-    w->m = m;
-    w->rank = m->nmembers;
     w->incarnation = 1;
-    w->state = MUSTER_ASKED;
-    w->exit_status = -1;
-    w->fd = -1;
-    w->conclude.fn = on_conclude;
-    w->conclude.arg = w;
-    w->probe.fn = mst_link_probe;
-    w->probe.arg = w;
-    TAILQ_INIT(&w->calls);
     mst_root_worker(m->root, w->rank, w->incarnation, &pair);
     memcpy(w->key, pair.public_key, sizeof(w->key));
     sodium_memzero(&pair, sizeof(pair));
@@ -75,7 +94,9 @@ mst_member *mst_member_add(muster *m, muster_error *err)
 void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
+    mst_errands_drop(w);
     mst_call_fini(&w->load);
+    mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
     mst_free(w->why_note);
     mst_free(w->name);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "call/module.h"
+#include "call/registry.h"
 #include "launch/local.h"
 #include "session/session.h"
 
@@ -52,6 +53,10 @@ static muster_err check_options(const muster_options *o, muster_error *err)
     if (o->threads < 1 || o->threads > 1024)
         return mst_fail(err, MUSTER_EINVAL, "threads must be 1 to 1024, not %u",
                         o->threads);
+    if (o->serve_threads < 1 || o->serve_threads > 1024)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "serve_threads must be 1 to 1024, not %u",
+                        o->serve_threads);
     if (o->heartbeat_timeout_ms != 0 &&
         (o->heartbeat_timeout_ms < 200 || o->heartbeat_timeout_ms > INT_MAX))
         return mst_fail(err, MUSTER_EINVAL,
@@ -126,7 +131,12 @@ static void destroy(muster *m)
     for (uint32_t i = 0; i < m->nmembers; i++)
         mst_member_free(m->members[i]);
     mst_free(m->members);
+    if (m->self != NULL)
+        mst_member_free(m->self);
     mst_shipments_free(m);
+    mst_served_free(m);
+    mst_channels_free(m);
+    mst_blobs_fini(&m->blobs);
     mst_pending_fini(&m->pending);
     mst_root_destroy(&m->root);
     mst_free(m->listen);
@@ -163,6 +173,8 @@ static muster *create(const muster_options *options)
     TAILQ_INIT(&m->launchings);
     TAILQ_INIT(&m->removings);
     TAILQ_INIT(&m->mappings);
+    TAILQ_INIT(&m->served);
+    mst_blobs_init(&m->blobs);
     m->loop.inbox.wake_fd = -1;
     mst_log_init(&m->log, options->log_level, options->on_log, options->arg);
     mst_notify_init(&m->notify, on_drained, m);
@@ -197,6 +209,11 @@ static muster_err open_all(muster *m, const muster_options *o,
     if (rc == MUSTER_OK)
         rc = mst_local_create(&m->launcher, &m->loop.poll, &m->log, worker,
                               o->env, mst_session_report, m, err);
+    if (rc == MUSTER_OK) /* handlers that the program itself has */
+        rc = mst_registry_collect("the program", NULL, err);
+    m->self = mst_member_self(m);
+    if (rc == MUSTER_OK && m->self == NULL)
+        rc = mst_fail(err, MUSTER_ENOMEM, "open");
     m->last_tick_ms = mst_now_ms();
     if (rc == MUSTER_OK && !mst_loop_time(&m->loop, &m->tick, m->last_tick_ms))
         rc = mst_fail(err, MUSTER_ENOMEM, "open");
@@ -205,6 +222,9 @@ static muster_err open_all(muster *m, const muster_options *o,
 
 static void close_all(muster *m)
 {
+    /* a thread cannot be taken away: handlers here have to return */
+    if (m->has_executor)
+        mst_executor_stop(&m->executor, MST_NEVER);
     mst_loop_stop(&m->loop);
     if (m->launcher != NULL)
         m->launcher->destroy(&m->launcher);
@@ -306,9 +326,10 @@ void muster_close(muster **mp)
 
     if (m == NULL)
         return;
-    if (mst_notify_here(&m->notify)) {
+    if (mst_notify_here(&m->notify) || mst_executor_ctx() != NULL) {
         mst_log_line(&m->log, MUSTER_LOG_ERROR, "CLOSE-IN-CALLBACK",
-                     "muster_close from a callback would wait for itself");
+                     "muster_close from a callback or a handler would wait for "
+                     "itself");
         return;
     }
     *mp = NULL;

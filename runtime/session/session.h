@@ -6,11 +6,14 @@
  *   removing.c   muster_remove
  *   linking.c    connections: who may, HELLO, records, heartbeats
  *   calling.c    one call: begun, answered, retired
+ *   serving.c    calls of the manager itself, as rank 0
+ *   errands.c    calls that workers make: run here or passed on
+ *   channels.c   bounded queues, as calls of rank 0 that may wait
  *   future.c     muster_call, muster_call_start and futures
  *   broadcast.c  one request to many
  *   map.c        many items: the thread that waits for them
  *   mapping.c    and the loop that hands them out
- *   shipping.c   modules, broadcast and kept for later workers
+ *   shipping.c   modules and blobs, broadcast and kept for later workers
  *   tell.c       events and output lines on their way to the program
  *   notify.c     the thread for the program's own functions
  *
@@ -27,6 +30,8 @@
 
 #include "base/log.h"
 #include "bulk/lane.h"
+#include "call/blobs.h"
+#include "call/executor.h"
 #include "call/pending.h"
 #include "launch/launcher.h"
 #include "link/hub.h"
@@ -36,6 +41,12 @@
 #include "session/notify.h"
 
 #define MST_RANKS_MAX 65535u
+
+/* Whose call: of the program, or of a handler on the manager. */
+typedef struct mst_origin {
+    uint64_t by;    /* the call that the handler runs; 0: the program */
+    uint16_t depth; /* of calls within calls */
+} mst_origin;
 
 /* A call on its way. Lives in a future or in a broadcast. */
 typedef struct mst_call {
@@ -48,8 +59,12 @@ typedef struct mst_call {
     size_t name_len;
     uint64_t id; /* 0: not pending */
     int64_t until_ms;
-    uint32_t index, count;
+    uint32_t index, count, caller;
+    mst_origin origin;
     bool post;
+    /* rank 0: who runs it has to let go; `server` is theirs */
+    void (*off)(struct mst_call *call);
+    void *server;
     void (*done)(struct mst_call *call); /* it is retired; owner's turn */
     /* the outcome */
     uint32_t rank;
@@ -93,17 +108,21 @@ typedef struct mst_member {
     mst_lane lane;
     TAILQ_HEAD(, mst_call) calls;
     uint32_t ncalls;
-    struct mst_shipment *loading; /* module it is loading, or NULL */
+    struct mst_shipment *loading; /* the last it was sent, or NULL */
+    uint64_t modules;             /* serial of the last module it has */
     mst_call load;
+    mst_payload *load_body;
+    TAILQ_HEAD(mst_errands, mst_errand) errands;
+    struct mst_errand *coming; /* not all of its request is there */
     char *name, *verdict;
 } mst_member;
 
-/* A module that every worker has or gets. */
+/* A module or blob that every worker has or gets. */
 typedef struct mst_shipment {
     TAILQ_ENTRY(mst_shipment) link;
+    uint64_t serial;
     mst_payload *payload;
-    const char *builtin; /* MST_BUILTIN_SHIP or _LOAD */
-    bool dead;           /* refused by those who had to load it */
+    const char *builtin; /* MST_BUILTIN_SHIP, _LOAD or _PUT */
     char *name;
 } mst_shipment;
 
@@ -125,6 +144,14 @@ struct muster {
     mst_pending pending;
     TAILQ_HEAD(, mst_member) to_start, dirty;
     TAILQ_HEAD(mst_shipments, mst_shipment) shipments;
+    void *by_name; /* the same, of tsearch(3) */
+    uint64_t last_serial;
+    mst_member *self; /* rank 0 */
+    mst_executor executor;
+    bool has_executor;
+    TAILQ_HEAD(, mst_served) served;
+    mst_blobs blobs;
+    void *channels; /* of tsearch(3) */
     TAILQ_HEAD(, mst_launching) launchings;
     TAILQ_HEAD(, mst_removing) removings;
     mst_timer tick;
@@ -150,6 +177,7 @@ void mst_session_settled(muster *m);
 /* ---------------------------------------------------------- member.c */
 
 mst_member *mst_member_add(muster *m, muster_error *err);
+mst_member *mst_member_self(muster *m); /* rank 0; NULL: no memory */
 mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
 void mst_member_free(mst_member *w);
 
@@ -192,11 +220,35 @@ void mst_call_chunk(mst_member *w, const mst_record *record);
 void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void mst_call_cancel(mst_call *call); /* nothing when it is over */
+/* Any thread: whose call one is that this thread makes, and what is left of
+ * the caller's time. */
+mst_origin mst_origin_here(void);
+int64_t mst_origin_until(int64_t until_ms);
+/* Those that the handler of call `by` has made. */
+void mst_calls_canceled(muster *m, uint64_t by);
 /* All calls of a worker; all calls there are. */
 void mst_calls_lost(mst_member *w, const char *why);
 void mst_calls_close(muster *m);
 void mst_call_fini(mst_call *call); /* frees the outcome */
 void mst_call_error(const mst_call *call, muster_error *err);
+
+/* --------------------------------------------------------- serving.c */
+
+void mst_serve(muster *m, mst_call *call); /* it is pending */
+void mst_served_free(muster *m);           /* no thread runs any more */
+
+/* -------------------------------------------------------- channels.c */
+
+bool mst_channel_serve(muster *m, mst_call *call); /* false: not one of ours */
+void mst_channels_free(muster *m);
+
+/* --------------------------------------------------------- errands.c */
+
+void mst_errand_call(mst_member *w, const mst_record *record);
+void mst_errand_chunk(mst_member *w, const mst_record *record);
+void mst_errand_abort(mst_member *w, const mst_record *record);
+void mst_errand_cancel(mst_member *w, const mst_record *record);
+void mst_errands_drop(mst_member *w); /* its link is gone */
 
 /* --------------------------------------------------------- mapping.c */
 

@@ -1,9 +1,12 @@
-/* shipping.c - modules: on the present workers now, on later ones first. */
+/* shipping.c - modules and blobs: on the present workers now, on later ones
+ * before they are ready. */
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "call/module.h"
 #include "session/group.h"
@@ -15,16 +18,24 @@ static void shipment_free(mst_shipment *s)
     mst_free(s);
 }
 
+static void nothing(void *node)
+{
+    (void)node;
+}
+
 void mst_shipments_free(muster *m)
 {
     mst_shipment *s;
 
+    tdestroy(m->by_name, nothing);
+    m->by_name = NULL;
     while ((s = TAILQ_FIRST(&m->shipments)) != NULL) {
         TAILQ_REMOVE(&m->shipments, s, link);
         shipment_free(s);
     }
 }
 
+/* Takes body in any case. */
 static muster_err shipment_create(const char *builtin, const char *name,
                                   void *body, size_t len, mst_shipment **out,
                                   muster_error *err)
@@ -40,30 +51,72 @@ static muster_err shipment_create(const char *builtin, const char *name,
         *out = s;
         return MUSTER_OK;
     }
-    if (s != NULL && s->payload == NULL)
+    if (s == NULL || s->payload == NULL)
         mst_free(body);
-    if (s == NULL)
-        mst_free(body);
-    else
+    if (s != NULL)
         shipment_free(s);
-    return mst_fail(err, MUSTER_ENOMEM, "module %s", name);
+    return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", name);
 }
 
-static const mst_shipment *known(const muster *m, const mst_shipment *s)
-{
-    const mst_shipment *old;
+/* ---------------------------------------------------------------- loop -- */
 
-    TAILQ_FOREACH (old, &m->shipments, link)
-        if (!old->dead && old->builtin == s->builtin &&
-            strcmp(old->name, s->name) == 0)
-            return old;
-    return NULL;
+static int by_name(const void *a, const void *b)
+{
+    const mst_shipment *x = (const mst_shipment *)a;
+    const mst_shipment *y = (const mst_shipment *)b;
+    const int order = strcmp(x->builtin, y->builtin);
+
+    return order != 0 ? order : strcmp(x->name, y->name);
+}
+
+static mst_shipment *known(const muster *m, const mst_shipment *key)
+{
+    mst_shipment **node = tfind(key, &m->by_name, by_name);
+
+    return node != NULL ? *node : NULL;
 }
 
 static bool same(const mst_shipment *a, const mst_shipment *b)
 {
     return a->payload->len == b->payload->len &&
            memcmp(a->payload->data, b->payload->data, a->payload->len) == 0;
+}
+
+static bool is_blob(const mst_shipment *s)
+{
+    return strcmp(s->builtin, MST_BUILTIN_PUT) == 0;
+}
+
+static bool take_in(muster *m, mst_shipment *s, muster_error *err)
+{
+    mst_payload *body = mst_payload_ref(s->payload);
+    muster_err rc = MUSTER_OK;
+
+    if (is_blob(s)) /* for handlers here */
+        rc = mst_blobs_put(&m->blobs, &body, err);
+    mst_payload_unref(&body);
+    if (rc == MUSTER_OK && tsearch(s, &m->by_name, by_name) == NULL)
+        rc = mst_fail(err, MUSTER_ENOMEM, "no memory for %s", s->name);
+    if (rc != MUSTER_OK)
+        return false;
+    s->serial = ++m->last_serial;
+    TAILQ_INSERT_TAIL(&m->shipments, s, link);
+    return true;
+}
+
+/* Workers that are being sent it go on with the one behind it. */
+static void take_out(muster *m, mst_shipment *s)
+{
+    mst_shipment *before = TAILQ_PREV(s, mst_shipments, link);
+
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        if (m->members[i]->loading == s)
+            m->members[i]->loading = before;
+    tdelete(s, &m->by_name, by_name);
+    TAILQ_REMOVE(&m->shipments, s, link);
+    if (is_blob(s))
+        mst_blobs_drop(&m->blobs, s->name, strlen(s->name));
+    shipment_free(s);
 }
 
 /* Late joiners load it from now on, so none falls between; it is taken back
@@ -75,33 +128,109 @@ static void begin_ship(mst_cmd *cmd, void *arg)
     const mst_shipment *old = known(m, g->ship);
     const bool news = old == NULL;
 
-    if (!news && !same(old, g->ship)) {
-        g->rc = mst_fail(&g->error, MUSTER_EMODULE,
-                         "another build of %s was shipped already; give the "
-                         "new one another name or start a new session",
+    if (!news && !same(old, g->ship))
+        g->rc = is_blob(old)
+                    ? mst_fail(&g->error, MUSTER_EEXIST,
+                               "a blob %s with other bytes is there; drop it "
+                               "first",
+                               g->ship->name)
+                    : mst_fail(&g->error, MUSTER_EMODULE,
+                               "another build of %s was shipped already; give "
+                               "the new one another name or start a new "
+                               "session",
+                               g->ship->name);
+    else if (news && take_in(m, g->ship, &g->error))
+        g->ship = NULL;
+    else if (news)
+        g->rc = g->error.code;
+    if (g->rc != MUSTER_OK ||
+        (!m->closing && (!news || atomic_load(&m->nready) == 0)))
+        mst_loop_done(&m->loop, &g->await); /* nobody has to load it now */
+    else
+        mst_group_begin(cmd, arg);
+}
+
+/* One that is joining may have it already. */
+static void posted(mst_call *call)
+{
+    mst_payload_unref(&call->payload);
+    mst_call_fini(call);
+    mst_free(call);
+}
+
+static void drop_on(mst_member *w, mst_payload *name)
+{
+    mst_call *call = mst_calloc(1, sizeof(*call));
+
+    if (call == NULL) {
+        mst_member_event(w, MST_EV_FAILED, "no memory to tell worker %u "
+                                           "that a blob is dropped",
+                         w->rank);
+        return;
+    }
+    call->payload = mst_payload_ref(name);
+    call->name = MST_BUILTIN_DROP;
+    call->name_len = sizeof(MST_BUILTIN_DROP) - 1;
+    call->until_ms = MST_NEVER;
+    call->count = 1;
+    call->done = posted;
+    mst_call_begin_on(w, call);
+}
+
+static void begin_drop(mst_cmd *cmd, void *arg)
+{
+    mst_group *g = MST_OF(mst_group, cmd, cmd);
+    muster *m = (muster *)arg;
+    mst_shipment *old = known(m, g->ship);
+
+    if (old == NULL && !m->closing) {
+        g->rc = mst_fail(&g->error, MUSTER_ENOENT, "there is no blob %s",
                          g->ship->name);
         mst_loop_done(&m->loop, &g->await);
         return;
     }
-    if (news) {
-        TAILQ_INSERT_TAIL(&m->shipments, g->ship, link);
-        g->ship = NULL;
-    }
-    if (!m->closing && (!news || atomic_load(&m->nready) == 0)) {
-        mst_loop_done(&m->loop, &g->await); /* nobody has to load it now */
-        return;
-    }
-    mst_group_begin(cmd, arg);
+    if (old != NULL)
+        take_out(m, old);
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        if (m->members[i]->state == MUSTER_JOINING)
+            drop_on(m->members[i], g->payload);
+    if (!m->closing && atomic_load(&m->nready) == 0)
+        mst_loop_done(&m->loop, &g->await);
+    else
+        mst_group_begin(cmd, arg);
 }
 
 static void take_back(muster *m, void *arg)
 {
     mst_shipment *s;
 
-    /* a worker may be loading it just now: it stays where it is, passed over */
     TAILQ_FOREACH (s, &m->shipments, link)
-        if (s->payload == arg)
-            s->dead = true;
+        if (s->payload == arg) {
+            take_out(m, s);
+            return;
+        }
+}
+
+/* ---------------------------------------------------------- any thread -- */
+
+/* A worker that is lost needs no blob. */
+static muster_err but_for_the_lost(mst_group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        const mst_call *call = &g->parts[i].call;
+
+        if (call->code == MUSTER_OK || call->code == MUSTER_ELOST)
+            continue;
+        mst_call_error(call, &g->error);
+        return MUSTER_EPARTIAL;
+    }
+    return MUSTER_OK;
+}
+
+/* Of a blob: its body begins with it. */
+static const char *name_of(const mst_group *g)
+{
+    return (const char *)g->payload->data;
 }
 
 static muster_err ship(muster *m, mst_shipment *shipment, muster_error *err)
@@ -112,11 +241,16 @@ static muster_err ship(muster *m, mst_shipment *shipment, muster_error *err)
                    .payload = mst_payload_ref(shipment->payload),
                    .until_ms = mst_deadline(m, MUSTER_DEFAULT_MS),
                    .ship = shipment};
+    const bool blob = is_blob(shipment);
     muster_err rc = mst_group_run(&g);
 
+    if (rc == MUSTER_EPARTIAL && blob)
+        rc = but_for_the_lost(&g);
     if (rc == MUSTER_EPARTIAL)
         rc = mst_because(&g.error, g.error.code, "worker %u", g.error.rank);
-    if (rc != MUSTER_OK && g.ship == NULL)
+    if (rc != MUSTER_OK && g.ship == NULL && blob)
+        muster_drop(m, name_of(&g), NULL);
+    else if (rc != MUSTER_OK && g.ship == NULL)
         mst_session_run(m, take_back, g.payload);
     if (g.ship != NULL)
         shipment_free(g.ship);
@@ -155,19 +289,71 @@ muster_err muster_module_ship(muster *m, const char *path, muster_error *err)
 muster_err muster_module_load(muster *m, const char *path, muster_error *err)
 {
     mst_shipment *shipment = NULL;
-    char *body = mst_strdup(path);
+    char *body;
     muster_err rc;
 
     if (path == NULL || path[0] == '\0')
-        rc = mst_fail(err, MUSTER_EINVAL, "no path of a module");
-    else if (body == NULL)
-        rc = mst_fail(err, MUSTER_ENOMEM, "module %s", path);
-    else
-        rc = shipment_create(MST_BUILTIN_LOAD, path, body, strlen(path),
-                             &shipment, err);
-    if (shipment != NULL)
-        return ship(m, shipment, err);
-    if (path == NULL || path[0] == '\0')
-        mst_free(body);
+        return mst_fail(err, MUSTER_EINVAL, "no path of a module");
+    body = mst_strdup(path);
+    if (body == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "module %s", path);
+    rc = shipment_create(MST_BUILTIN_LOAD, path, body, strlen(path), &shipment,
+                         err);
+    return shipment != NULL ? ship(m, shipment, err) : rc;
+}
+
+static muster_err check_name(const char *name, muster_error *err)
+{
+    const size_t n = name != NULL ? strlen(name) : 0;
+
+    if (n < 1 || n > MST_BLOB_NAME)
+        return mst_fail(err, MUSTER_EINVAL, "a blob's name has 1 to %u bytes",
+                        MST_BLOB_NAME);
+    return MUSTER_OK;
+}
+
+muster_err muster_put(muster *m, const char *name, const void *data, size_t len,
+                      muster_error *err)
+{
+    muster_err rc = check_name(name, err);
+    mst_shipment *shipment = NULL;
+    size_t bytes;
+    void *body;
+
+    if (rc != MUSTER_OK)
+        return rc;
+    if (data == NULL && len > 0)
+        return mst_fail(err, MUSTER_EINVAL, "no data, but %zu bytes of it",
+                        len);
+    body = mst_blob_body(name, data, len, &bytes);
+    if (body == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "blob %s of %zu bytes", name, len);
+    rc = shipment_create(MST_BUILTIN_PUT, name, body, bytes, &shipment, err);
+    return shipment != NULL ? ship(m, shipment, err) : rc;
+}
+
+muster_err muster_drop(muster *m, const char *name, muster_error *err)
+{
+    muster_err rc = check_name(name, err);
+    mst_shipment key = {.builtin = MST_BUILTIN_PUT, .name = (char *)name};
+    mst_group g = {.cmd = {.run = begin_drop},
+                   .m = m,
+                   .name = MST_BUILTIN_DROP,
+                   .until_ms = mst_deadline(m, MUSTER_DEFAULT_MS),
+                   .ship = &key};
+
+    if (rc != MUSTER_OK)
+        return rc;
+    g.payload = mst_payload_copy(name, strlen(name));
+    if (g.payload == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "blob %s", name);
+    rc = mst_group_run(&g);
+    if (rc == MUSTER_EPARTIAL)
+        rc = but_for_the_lost(&g);
+    if (rc == MUSTER_EPARTIAL)
+        rc = g.error.code;
+    if (rc != MUSTER_OK && err != NULL)
+        *err = g.error;
+    mst_group_fini(&g);
     return rc;
 }

@@ -28,6 +28,8 @@ static inline void encode_again(const mst_record *r)
     must(back.credit == r->credit && back.mode == r->mode);
     must(back.code == r->code && back.remote == r->remote);
     must(back.remaining_ms == r->remaining_ms && back.size == r->size);
+    must(back.peer == r->peer && back.depth == r->depth);
+    must(back.signal_ms == r->signal_ms && back.end_ms == r->end_ms);
     must(back.index == r->index && back.count == r->count);
     must(back.rank == r->rank && back.incarnation == r->incarnation);
     must(back.threads == r->threads && back.grace_ms == r->grace_ms);

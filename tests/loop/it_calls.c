@@ -106,7 +106,7 @@ static void an_unknown_rank_is_refused(void **state)
     rig *r = rig_up(1);
 
     (void)state;
-    assert_code(rig_call(r, 0, "echo", "", 0), MUSTER_EWORKER, r->err);
+    assert_code(rig_call(r, 0, "echo", "", 0), MUSTER_ENOHANDLER, r->err);
     assert_code(rig_call(r, 2, "echo", "", 0), MUSTER_EWORKER, r->err);
     assert_words(r->err.text, "no worker 2");
     assert_code(rig_call(r, UINT32_MAX - 1, "echo", "", 0), MUSTER_EWORKER,

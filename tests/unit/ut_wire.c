@@ -85,10 +85,12 @@ static const golden vectors[] = {
       .size = 4,
       .index = 1,
       .count = 2,
+      .peer = 3,
+      .depth = 5,
       .text = SPAN("echo"),
       .total = 7,
       .body = SPAN("hello")},
-     "00000033"
+     "00000039"
      "06"
      "01"
      "0000"
@@ -97,6 +99,8 @@ static const golden vectors[] = {
      "00000004"
      "00000001"
      "00000002"
+     "00000003"
+     "0005"
      "0004"
      "6563686f"
      "0000000000000007"
@@ -105,15 +109,17 @@ static const golden vectors[] = {
       .id = 5,
       .code = 9,
       .remote = 7,
+      .peer = 2,
       .text = SPAN("bad"),
       .total = 0},
-     "0000001f"
+     "00000023"
      "07"
      "00"
      "0000"
      "0000000000000005"
      "0009"
      "00000007"
+     "00000002"
      "0003"
      "626164"
      "0000000000000000"},
@@ -163,6 +169,13 @@ static const golden vectors[] = {
      "0000"
      "02"
      "6c696e65"},
+    {{.kind = MST_INTERRUPT, .signal_ms = 1000, .end_ms = UINT32_MAX},
+     "0000000c"
+     "0f"
+     "00"
+     "0000"
+     "000003e8"
+     "ffffffff"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -234,6 +247,10 @@ static void each_kind_is_read_back(void **state)
         assert_int_equal(got.heartbeat_ms, want->heartbeat_ms);
         assert_int_equal(got.credit, want->credit);
         assert_int_equal(got.mode, want->mode);
+        assert_int_equal(got.peer, want->peer);
+        assert_int_equal(got.depth, want->depth);
+        assert_int_equal(got.signal_ms, want->signal_ms);
+        assert_int_equal(got.end_ms, want->end_ms);
         assert_memory_equal(got.session, want->session, MST_SESSION_BYTES);
         assert_span(got.text, want->text);
         assert_span(got.body, want->body);
@@ -313,7 +330,7 @@ static void nonsense_is_refused(void **state)
         "00000004"
         "00000000", /* kind 0        */
         "00000004"
-        "0f000000", /* kind 15       */
+        "10000000", /* kind 16       */
         "00000004"
         "ff000000", /* kind 255      */
         "00000003"

@@ -1,25 +1,29 @@
-#include "executor.h"
+#include "call/run.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/fail.h"
-#include "base/sync.h"
 #include "call/batch.h"
+#include "call/blobs.h"
 #include "call/module.h"
 #include "call/registry.h"
-#include "crash.h"
 
 static _Thread_local const char *volatile here;
 static _Thread_local volatile uint64_t here_id;
 static _Thread_local char batch_name[MST_WIRE_NAME + 1]; /* for `here` */
 
+static _Thread_local muster_ctx *here_ctx;
+
 const char *mst_executor_here(uint64_t *id)
 {
     *id = here_id;
     return here;
+}
+
+muster_ctx *mst_executor_ctx(void)
+{
+    return here_ctx;
 }
 
 /* A handler that gives up because its time is over has not failed. */
@@ -39,6 +43,16 @@ static muster_err builtin_ship(mst_job *job, muster_error *err)
         return mst_fail(err, MUSTER_EPROTO, "a module without a name");
     return mst_module_load(name, end + 1, job->len - (size_t)(end + 1 - name),
                            &job->ctx, err);
+}
+
+static muster_err no_handler(const mst_job *job, const char *name, size_t len,
+                             muster_error *err)
+{
+    return mst_fail(err, MUSTER_ENOHANDLER,
+                    job->ctx.rank == 0
+                        ? "the manager's program has no handler %.*s"
+                        : "no module of this worker has a handler %.*s",
+                    (int)(len < 128 ? len : 128), name);
 }
 
 /* One item of a batch: a handler's run with a result of its own. */
@@ -83,9 +97,7 @@ static muster_err builtin_batch(mst_job *job, muster_error *err)
         return mst_fail(err, MUSTER_EPROTO, "a batch that is none");
     fn = mst_registry_find(name, len);
     if (fn == NULL)
-        return mst_fail(err, MUSTER_ENOHANDLER,
-                        "no module of this worker has a handler %.*s", (int)len,
-                        name);
+        return no_handler(job, name, len, err);
     snprintf(batch_name, sizeof(batch_name), "%.*s", (int)len, name);
     here = batch_name;
     for (ok = true; ok && count > 0; count--) {
@@ -121,11 +133,11 @@ static void run_builtin(mst_job *job)
 static void run_handler(mst_job *job)
 {
     const muster_handler_fn fn = mst_registry_find(job->name, job->name_len);
+    muster_error err;
 
     if (fn == NULL) {
-        job->code = MUSTER_ENOHANDLER;
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "no module of this worker has a handler %.128s", job->name);
+        job->code = no_handler(job, job->name, job->name_len, &err);
+        memcpy(job->ctx.text, err.text, sizeof(job->ctx.text));
         return;
     }
     job->remote = fn(&job->ctx, job->body, job->len, &job->result);
@@ -144,116 +156,23 @@ static void run_handler(mst_job *job)
                  "handler %.128s returned %d", job->name, job->remote);
 }
 
-static void run(mst_job *job)
+void mst_run(mst_job *job)
 {
     job->code = MUSTER_OK;
     if (atomic_load(&job->ctx.canceled)) {
         job->code = MUSTER_ECANCELED;
-    } else {
-        here_id = job->id;
-        here = job->name;
-        if (strncmp(job->name, MST_BUILTIN, sizeof(MST_BUILTIN) - 1) == 0)
-            run_builtin(job);
-        else
-            run_handler(job);
-        fflush(stdout);
-        fflush(stderr);
-        here = NULL;
+        return;
     }
-    mst_free(job->body);
-    job->body = NULL;
-    if (job->code == MUSTER_OK && job->result.len > 0) {
-        job->payload = mst_payload_own(job->result.data, job->result.len);
-        if (job->payload != NULL)
-            job->result = (struct muster_out){0};
-        else
-            job->code = MUSTER_ENOMEM;
-    }
-    mst_out_fini(&job->result);
-}
-
-static void *thread(void *arg)
-{
-    mst_executor *x = (mst_executor *)arg;
-    mst_job *job;
-
-    mst_crash_stack();
-    pthread_mutex_lock(&x->lock);
-    for (;;) {
-        while (!x->stop && STAILQ_EMPTY(&x->queue))
-            pthread_cond_wait(&x->work, &x->lock);
-        if (x->stop)
-            break;
-        job = STAILQ_FIRST(&x->queue);
-        STAILQ_REMOVE_HEAD(&x->queue, next);
-        x->nbusy++;
-        pthread_mutex_unlock(&x->lock);
-        run(job);
-        mst_loop_post(x->loop, &job->done, false);
-        pthread_mutex_lock(&x->lock);
-        x->nbusy--;
-        if (x->stop)
-            pthread_cond_broadcast(&x->idle);
-    }
-    pthread_mutex_unlock(&x->lock);
-    mst_crash_unstack();
-    return NULL;
-}
-
-muster_err mst_executor_start(mst_executor *x, mst_loop *loop,
-                              unsigned nthreads, muster_error *err)
-{
-    x->loop = loop;
-    STAILQ_INIT(&x->queue);
-    pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->work, NULL);
-    mst_cond_init(&x->idle);
-    x->threads = mst_calloc(nthreads, sizeof(*x->threads));
-    if (x->threads == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "%u threads", nthreads);
-    for (; x->nthreads < nthreads; x->nthreads++) {
-        const int rc =
-            pthread_create(&x->threads[x->nthreads], NULL, thread, x);
-
-        if (rc != 0)
-            return mst_fail_sys(err, rc, "thread %u of %u", x->nthreads + 1,
-                                nthreads);
-    }
-    return MUSTER_OK;
-}
-
-void mst_executor_submit(mst_executor *x, mst_job *job)
-{
-    bool wake;
-
-    pthread_mutex_lock(&x->lock);
-    job->running = true;
-    STAILQ_INSERT_TAIL(&x->queue, job, next);
-    wake = x->nbusy < x->nthreads;
-    pthread_mutex_unlock(&x->lock);
-    if (wake)
-        pthread_cond_signal(&x->work);
-}
-
-bool mst_executor_stop(mst_executor *x, int64_t until_ms, const char **name)
-{
-    bool idle, in_time = true;
-
-    *name = "";
-    if (x->threads == NULL)
-        return true;
-    pthread_mutex_lock(&x->lock);
-    x->stop = true;
-    pthread_cond_broadcast(&x->work);
-    while (x->nbusy > 0 && in_time)
-        in_time = mst_cond_wait_until(&x->idle, &x->lock, until_ms);
-    idle = x->nbusy == 0;
-    pthread_mutex_unlock(&x->lock);
-    if (!idle)
-        return false;
-    for (unsigned i = 0; i < x->nthreads; i++)
-        pthread_join(x->threads[i], NULL);
-    mst_free(x->threads);
-    x->threads = NULL;
-    return true;
+    here_id = job->id;
+    here_ctx = &job->ctx;
+    here = job->name;
+    if (strncmp(job->name, MST_BUILTIN, sizeof(MST_BUILTIN) - 1) == 0)
+        run_builtin(job);
+    else
+        run_handler(job);
+    here = NULL;
+    here_ctx = NULL;
+    mst_blobs_release(&job->ctx);
+    if (job->code != MUSTER_OK)
+        mst_out_fini(&job->result);
 }

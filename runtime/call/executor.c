@@ -1,0 +1,231 @@
+#include "call/executor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "base/sync.h"
+#include "call/run.h"
+
+/* --------------------------------------- with the lock: who may run -- */
+
+static bool may_begin(const mst_executor *x, unsigned depth)
+{
+    const unsigned most = x->nplaces > MST_BEGUN ? x->nplaces : MST_BEGUN;
+
+    return !STAILQ_EMPTY(&x->queues[depth]) && x->begun[depth] < most;
+}
+
+/* The depth of the next job; false: none may begin now. */
+static bool next_depth(mst_executor *x, unsigned *depth)
+{
+    if (x->nrunning >= x->nplaces || x->nreturning > 0)
+        return false;
+    while (x->deepest > 0 && STAILQ_EMPTY(&x->queues[x->deepest]))
+        x->deepest--;
+    for (unsigned d = x->deepest + 1; d-- > 0;)
+        if (may_begin(x, d)) {
+            *depth = d;
+            return true;
+        }
+    return false;
+}
+
+static void *thread(void *arg);
+
+/* One more thread. Without memory for it the jobs wait for those there are. */
+static int add_thread(mst_executor *x)
+{
+    int rc;
+
+    if (x->nthreads == x->room) {
+        const unsigned room = x->room > 0 ? 2 * x->room : 4;
+        pthread_t *threads = mst_realloc(x->threads, room * sizeof(*threads));
+
+        if (threads == NULL)
+            return ENOMEM;
+        x->threads = threads;
+        x->room = room;
+    }
+    rc = pthread_create(&x->threads[x->nthreads], NULL, thread, x);
+    if (rc == 0) {
+        x->nthreads++;
+        x->nstarting++;
+    }
+    return rc;
+}
+
+/* A place or a job is there: wake or start somebody for it. */
+static void offer(mst_executor *x)
+{
+    unsigned depth;
+
+    if (x->nreturning > 0 && x->nrunning < x->nplaces)
+        pthread_cond_signal(&x->place);
+    else if (!x->stop && next_depth(x, &depth)) {
+        if (x->nidle > 0)
+            pthread_cond_signal(&x->work);
+        else if (x->nrunning + x->nstarting < x->nplaces)
+            (void)add_thread(x);
+    }
+}
+
+/* ------------------------------------------------ a handler that waits -- */
+
+static void leave(void *arg)
+{
+    mst_executor *x = (mst_executor *)arg;
+
+    pthread_mutex_lock(&x->lock);
+    x->nrunning--;
+    offer(x);
+    pthread_mutex_unlock(&x->lock);
+}
+
+static void enter(void *arg)
+{
+    mst_executor *x = (mst_executor *)arg;
+
+    pthread_mutex_lock(&x->lock);
+    x->nreturning++;
+    while (x->nrunning >= x->nplaces && !x->stop)
+        pthread_cond_wait(&x->place, &x->lock);
+    x->nreturning--;
+    x->nrunning++;
+    offer(x); /* one signal may have told two */
+    pthread_mutex_unlock(&x->lock);
+}
+
+/* ------------------------------------------------------------- threads -- */
+
+static void run_one(mst_executor *x, mst_job *job)
+{
+    const mst_wait_calls waits = {leave, enter, x};
+    const unsigned depth = job->ctx.depth;
+
+    job->thread = pthread_self();
+    job->begun = true;
+    x->begun[depth]++;
+    x->nbegun++;
+    x->nrunning++;
+    pthread_mutex_unlock(&x->lock);
+    mst_loop_on_wait(&waits);
+    mst_run(job);
+    mst_loop_on_wait(NULL);
+    if (x->calls.after != NULL)
+        x->calls.after();
+    pthread_mutex_lock(&x->lock);
+    job->begun = false;
+    pthread_mutex_unlock(&x->lock);
+    mst_loop_post(x->loop, &job->done, false); /* it may be gone now */
+    pthread_mutex_lock(&x->lock);
+    x->begun[depth]--;
+    x->nbegun--;
+    x->nrunning--;
+    if (x->nreturning > 0)
+        pthread_cond_signal(&x->place);
+}
+
+static void *thread(void *arg)
+{
+    mst_executor *x = (mst_executor *)arg;
+    unsigned depth;
+
+    if (x->calls.begin != NULL)
+        x->calls.begin();
+    pthread_mutex_lock(&x->lock);
+    x->nstarting--;
+    while (!x->stop) {
+        mst_job *job;
+
+        if (!next_depth(x, &depth)) {
+            x->nidle++;
+            pthread_cond_wait(&x->work, &x->lock);
+            x->nidle--;
+            continue;
+        }
+        job = STAILQ_FIRST(&x->queues[depth]);
+        STAILQ_REMOVE_HEAD(&x->queues[depth], next);
+        run_one(x, job);
+    }
+    pthread_cond_broadcast(&x->idle);
+    pthread_mutex_unlock(&x->lock);
+    if (x->calls.end != NULL)
+        x->calls.end();
+    return NULL;
+}
+
+/* ----------------------------------------------------- start, use, stop -- */
+
+muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
+                              const mst_thread_calls *calls, muster_error *err)
+{
+    int rc = 0;
+
+    *x = (mst_executor){.loop = loop, .calls = *calls, .nplaces = nplaces};
+    pthread_mutex_init(&x->lock, NULL);
+    pthread_cond_init(&x->work, NULL);
+    pthread_cond_init(&x->place, NULL);
+    mst_cond_init(&x->idle);
+    for (unsigned i = 0; i <= MST_DEPTH_MAX; i++)
+        STAILQ_INIT(&x->queues[i]);
+    pthread_mutex_lock(&x->lock);
+    while (rc == 0 && x->nthreads < nplaces)
+        rc = add_thread(x);
+    pthread_mutex_unlock(&x->lock);
+    return rc == 0 ? MUSTER_OK
+                   : mst_fail_sys(err, rc, "thread %u of %u", x->nthreads + 1,
+                                  nplaces);
+}
+
+void mst_executor_submit(mst_executor *x, mst_job *job)
+{
+    const unsigned depth = job->ctx.depth;
+
+    pthread_mutex_lock(&x->lock);
+    job->running = true;
+    STAILQ_INSERT_TAIL(&x->queues[depth], job, next);
+    if (depth > x->deepest)
+        x->deepest = depth;
+    offer(x);
+    pthread_mutex_unlock(&x->lock);
+}
+
+void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
+{
+    atomic_store(&job->ctx.canceled, true);
+    if (sig == 0)
+        return;
+    pthread_mutex_lock(&x->lock);
+    if (job->begun) /* the thread cannot have ended: it holds the job
+                     * NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread) */
+        pthread_kill(job->thread, sig);
+    pthread_mutex_unlock(&x->lock);
+}
+
+bool mst_executor_stop(mst_executor *x, int64_t until_ms)
+{
+    bool idle, in_time = true;
+
+    pthread_mutex_lock(&x->lock);
+    x->stop = true;
+    pthread_cond_broadcast(&x->work);
+    pthread_cond_broadcast(&x->place);
+    while (x->nbegun > 0 && in_time)
+        in_time = mst_cond_wait_until(&x->idle, &x->lock, until_ms);
+    idle = x->nbegun == 0;
+    pthread_mutex_unlock(&x->lock);
+    if (!idle)
+        return false;
+    for (unsigned i = 0; i < x->nthreads; i++)
+        pthread_join(x->threads[i], NULL);
+    mst_free(x->threads);
+    x->threads = NULL;
+    pthread_cond_destroy(&x->work);
+    pthread_cond_destroy(&x->place);
+    pthread_cond_destroy(&x->idle);
+    pthread_mutex_destroy(&x->lock);
+    return true;
+}

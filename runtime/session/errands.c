@@ -1,0 +1,187 @@
+/* errands.c - calls that workers make. The manager runs them or passes them
+ * on, and answers each exactly once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+typedef struct mst_errand {
+    TAILQ_ENTRY(mst_errand) link;
+    mst_call call;
+    mst_out back;     /* the answer on its way */
+    mst_member *from; /* NULL: its link is gone */
+    uint64_t id;      /* the worker's */
+    uint32_t target;
+    size_t len;
+    mst_payload *reply;
+    char name[];
+} mst_errand;
+
+static void errand_free(mst_errand *e)
+{
+    if (e->from != NULL)
+        TAILQ_REMOVE(&e->from->errands, e, link);
+    mst_payload_unref(&e->call.payload);
+    mst_payload_unref(&e->reply);
+    mst_call_fini(&e->call);
+    mst_free(e);
+}
+
+static void back_head(mst_out *out, mst_record *record)
+{
+    const mst_errand *e = MST_OF(mst_errand, back, out);
+    const char *text = e->call.text != NULL ? e->call.text : "";
+
+    record->kind = MST_RESULT;
+    record->code = (uint16_t)e->call.code;
+    record->remote = (uint32_t)e->call.remote;
+    record->peer = e->call.rank;
+    record->text = (mst_span){text, strnlen(text, MST_WIRE_TEXT)};
+}
+
+static void back_gone(mst_out *out)
+{
+    errand_free(MST_OF(mst_errand, back, out));
+}
+
+static void call_done(mst_call *call)
+{
+    mst_errand *e = MST_OF(mst_errand, call, call);
+
+    mst_payload_unref(&call->payload);
+    if (e->from == NULL) {
+        errand_free(e);
+        return;
+    }
+    if (call->code == MUSTER_OK && call->len > 0 && !call->post) {
+        e->reply = mst_payload_own(call->data, call->len);
+        if (e->reply != NULL)
+            call->data = NULL;
+        else
+            call->code = MUSTER_ENOMEM;
+    }
+    e->back.head = back_head;
+    e->back.gone = back_gone;
+    e->back.payload = e->reply;
+    e->back.id = e->id;
+    mst_lane_queue(&e->from->lane, &e->back);
+    mst_link_dirty(e->from);
+}
+
+static void broken(mst_member *w, const char *what)
+{
+    mst_member_event(w, MST_EV_FAILED, "worker %u broke the protocol: %s",
+                     w->rank, what);
+}
+
+/* The request is complete, or there was no memory for it. */
+static void begin(mst_member *w, mst_errand *e)
+{
+    void *body = mst_assembly_take(&w->lane.in);
+
+    w->coming = NULL;
+    if (body != NULL)
+        e->call.payload = mst_payload_own(body, e->len);
+    if (e->call.payload != NULL) {
+        mst_call_begin(w->m, &e->call, e->target);
+        return;
+    }
+    mst_free(body);
+    mst_call_finish(&e->call, MUSTER_ENOMEM,
+                    "the manager has no memory for a request of %zu bytes",
+                    e->len);
+}
+
+void mst_errand_call(mst_member *w, const mst_record *r)
+{
+    mst_errand *e;
+
+    if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
+        r->depth > MST_DEPTH_MAX || w->coming != NULL ||
+        mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
+                           r->body.len) == MUSTER_EPROTO) {
+        broken(w, "a call that is none");
+        return;
+    }
+    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_link_dirty(w);
+    e = mst_calloc(1, sizeof(*e) + r->text.len + 1);
+    if (e == NULL) {
+        mst_member_event(w, MST_EV_FAILED,
+                         "no memory for a call that worker %u made", w->rank);
+        return;
+    }
+    memcpy(e->name, r->text.at, r->text.len);
+    e->from = w;
+    e->id = r->id;
+    e->target = r->peer;
+    e->len = (size_t)r->total;
+    e->call = (mst_call){.name = e->name,
+                         .name_len = r->text.len,
+                         .until_ms = MST_NEVER,
+                         .count = 1,
+                         .caller = w->rank,
+                         .origin = {.depth = r->depth},
+                         .post = false,
+                         .rank = r->peer,
+                         .done = call_done};
+    if (r->remaining_ms <= INT64_MAX)
+        e->call.until_ms = mst_until_ms((int64_t)r->remaining_ms);
+    TAILQ_INSERT_TAIL(&w->errands, e, link);
+    w->coming = e;
+    if (!w->lane.in.open)
+        begin(w, e);
+}
+
+void mst_errand_chunk(mst_member *w, const mst_record *r)
+{
+    if (w->coming == NULL ||
+        mst_assembly_add(&w->lane.in, r->id, r->offset, r->body.at,
+                         r->body.len) != MUSTER_OK) {
+        broken(w, "a chunk of nothing");
+        return;
+    }
+    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_link_dirty(w);
+    if (!w->lane.in.open)
+        begin(w, w->coming);
+}
+
+void mst_errand_abort(mst_member *w, const mst_record *r)
+{
+    if (w->coming == NULL || w->coming->id != r->id ||
+        mst_assembly_abort(&w->lane.in, r->id) != MUSTER_OK)
+        return;
+    errand_free(w->coming);
+    w->coming = NULL;
+}
+
+void mst_errand_cancel(mst_member *w, const mst_record *r)
+{
+    mst_errand *e;
+
+    TAILQ_FOREACH (e, &w->errands, link)
+        if (e->id == r->id && e->call.id != 0) {
+            mst_call_cancel(&e->call);
+            return;
+        }
+}
+
+void mst_errands_drop(mst_member *w)
+{
+    mst_errand *e;
+
+    w->coming = NULL;
+    while ((e = TAILQ_FIRST(&w->errands)) != NULL) {
+        TAILQ_REMOVE(&w->errands, e, link);
+        e->from = NULL;
+        if (e->call.id != 0)
+            mst_call_cancel(&e->call); /* frees it */
+        else
+            errand_free(e);
+    }
+}

@@ -1,0 +1,130 @@
+/* serving.c - calls of the manager itself, as rank 0: handlers of the program
+ * or the script, on threads of their own. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+typedef struct mst_served {
+    mst_job job;
+    TAILQ_ENTRY(mst_served) link;
+    muster *m;
+    mst_call *call; /* NULL: nobody waits any more */
+    mst_payload *request;
+    char name[];
+} mst_served;
+
+static void served_free(mst_served *s)
+{
+    TAILQ_REMOVE(&s->m->served, s, link);
+    mst_payload_unref(&s->request);
+    mst_out_fini(&s->job.result);
+    mst_free(s);
+}
+
+void mst_served_free(muster *m)
+{
+    while (!TAILQ_EMPTY(&m->served))
+        served_free(TAILQ_FIRST(&m->served));
+}
+
+/* The call is retired before its handler has returned. */
+static void let_go(mst_call *call)
+{
+    mst_served *s = (mst_served *)call->server;
+
+    s->call = NULL;
+    mst_executor_cancel(&s->m->executor, &s->job, 0);
+    mst_calls_canceled(s->m, s->job.id);
+}
+
+static void job_done(mst_cmd *cmd, void *arg)
+{
+    mst_served *s = MST_OF(mst_served, job.done, cmd);
+    mst_call *call = s->call;
+
+    (void)arg;
+    if (call != NULL) {
+        call->off = NULL;
+        call->remote = s->job.remote;
+        /* a zero byte behind, as behind every result */
+        if (s->job.code == MUSTER_OK &&
+            muster_out_write(&s->job.result, "", 1) != 0)
+            s->job.code = MUSTER_ENOMEM;
+        if (s->job.code == MUSTER_OK) {
+            call->len = s->job.result.len - 1;
+            call->data = MST_MOVE(s->job.result.data);
+        }
+        mst_call_finish(call, s->job.code, "%s", s->job.ctx.text);
+    }
+    served_free(s);
+}
+
+static muster_err start_threads(muster *m, muster_error *err)
+{
+    static const mst_thread_calls none = {NULL, NULL, NULL};
+    muster_err rc;
+
+    if (m->has_executor)
+        return MUSTER_OK;
+    rc = mst_executor_start(&m->executor, &m->loop, m->options.serve_threads,
+                            &none, err);
+    m->has_executor = true; /* those that were started are to be joined */
+    return rc;
+}
+
+/* The request stays while the handler runs, even when the caller is gone. */
+static mst_payload *keep(mst_payload *payload)
+{
+    if (payload == NULL || payload->len == 0)
+        return mst_payload_copy("", 0);
+    if (payload->owned != NULL)
+        return mst_payload_ref(payload);
+    return mst_payload_copy(payload->data, payload->len);
+}
+
+void mst_serve(muster *m, mst_call *call)
+{
+    static const max_align_t empty;
+    mst_served *s = mst_calloc(1, sizeof(*s) + call->name_len + 1);
+    muster_error err;
+
+    if (s != NULL)
+        s->request = keep(call->payload);
+    if (s == NULL || s->request == NULL) {
+        mst_free(s);
+        mst_call_finish(call, MUSTER_ENOMEM, "no memory to run a call");
+        return;
+    }
+    s->m = m;
+    s->call = call;
+    memcpy(s->name, call->name, call->name_len);
+    s->job = (mst_job){.id = call->id,
+                       .len = s->request->len,
+                       .body = s->request->len > 0 ? s->request->data : &empty,
+                       .done = {.run = job_done},
+                       .name = s->name,
+                       .name_len = call->name_len,
+                       .ctx = {.m = m,
+                               .blobs = &m->blobs,
+                               .call = call->id,
+                               .session = m->session,
+                               .size = atomic_load(&m->nready),
+                               .index = call->index,
+                               .count = call->count,
+                               .caller = call->caller,
+                               .depth = call->origin.depth,
+                               .until_ms = call->until_ms}};
+    TAILQ_INSERT_TAIL(&m->served, s, link);
+    if (start_threads(m, &err) != MUSTER_OK) {
+        served_free(s);
+        mst_call_finish(call, err.code, "%s", err.text);
+        return;
+    }
+    call->server = s;
+    call->off = let_go;
+    mst_executor_submit(&m->executor, &s->job);
+}

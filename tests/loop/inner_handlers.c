@@ -1,0 +1,291 @@
+/* inner_handlers.c - handlers that call: the manager, others, themselves. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <muster/muster.h>
+#include <muster/worker.h>
+
+static void sleep_ms(long ms)
+{
+    struct timespec left = {ms / 1000, (ms % 1000) * 1000000};
+
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
+}
+
+static void text_of(const void *in, size_t len, char text[512])
+{
+    if (len > 511)
+        len = 511;
+    memcpy(text, in, len);
+    text[len] = '\0';
+}
+
+static uint32_t rank_of(const char *text, char **end)
+{
+    if (strncmp(text, "any", 3) == 0) {
+        *end = (char *)(uintptr_t)text + 3;
+        return MUSTER_ANY;
+    }
+    return (uint32_t)strtoul(text, end, 10);
+}
+
+/* How the inner call ended becomes how this one does. */
+static int pass_on(muster_ctx *ctx, muster_err rc, const muster_error *err,
+                   muster_reply **reply, muster_out *out)
+{
+    if (rc != MUSTER_OK)
+        return muster_fail(ctx, 100 + (int)rc, "%s", err->text);
+    muster_out_write(out, (*reply)->data, (*reply)->len);
+    muster_reply_destroy(reply);
+    return 0;
+}
+
+/* "2 echo hello": that call, and its answer. */
+static int pass(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    char text[512], name[64], *at;
+    muster_reply *reply = NULL;
+    muster_error err;
+    int n = 0;
+    uint32_t rank;
+    muster_err rc;
+
+    text_of(in, len, text);
+    rank = rank_of(text, &at);
+    if (sscanf(at, " %63s%n", name, &n) != 1)
+        return muster_fail(ctx, 1, "what to call?");
+    at += n;
+    if (*at == ' ')
+        at++;
+    rc = muster_call(muster_ctx_muster(ctx), rank, name, at, strlen(at), 0,
+                     &reply, &err);
+    return pass_on(ctx, rc, &err, &reply, out);
+}
+MUSTER_HANDLER(pass);
+
+/* As many bytes as it got from rank 0's echo, which are a MiB and more. */
+static int big_echo(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    muster_reply *reply = NULL;
+    muster_error err;
+    muster_err rc = muster_call(muster_ctx_muster(ctx),
+                                muster_ctx_rank(ctx) == 1 ? 2 : 1, "mirror",
+                                in, len, 0, &reply, &err);
+
+    return pass_on(ctx, rc, &err, &reply, out);
+}
+MUSTER_HANDLER(big_echo);
+
+static int mirror(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(mirror);
+
+/* "n": calls the next rank of the ring with n - 1, down to 0. */
+static int ring(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const uint32_t next = muster_ctx_rank(ctx) % 2 + 1;
+    muster_reply *reply = NULL;
+    char text[512];
+    muster_error err;
+    muster_err rc;
+    long n;
+
+    text_of(in, len, text);
+    n = strtol(text, NULL, 10);
+    if (n == 0)
+        return muster_out_printf(out, "round");
+    snprintf(text, sizeof(text), "%ld", n - 1);
+    rc = muster_call(muster_ctx_muster(ctx), next, "ring", text, strlen(text),
+                     0, &reply, &err);
+    return pass_on(ctx, rc, &err, &reply, out);
+}
+MUSTER_HANDLER(ring);
+
+static int who_calls(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)in;
+    (void)len;
+    return muster_out_printf(out, "%u called by %u", muster_ctx_rank(ctx),
+                             muster_ctx_caller(ctx));
+}
+MUSTER_HANDLER(who_calls);
+
+/* "500": says "begun", sleeps or until nobody waits any more. */
+static int idle(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    char text[512];
+    long left;
+
+    text_of(in, len, text);
+    printf("begun\n");
+    fflush(stdout);
+    for (left = strtol(text, NULL, 10); left > 0; left -= 5) {
+        if (muster_ctx_canceled(ctx)) {
+            printf("gave up\n");
+            return muster_fail(ctx, 1, "gave up");
+        }
+        sleep_ms(5);
+    }
+    return muster_out_printf(out, "slept");
+}
+MUSTER_HANDLER(idle);
+
+/* "n": so many calls at once to the other worker, and the sum of answers. */
+static int burst(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const uint32_t other = muster_ctx_rank(ctx) % 2 + 1;
+    muster_future *futures[1000];
+    char text[512];
+    muster_error err;
+    long n, i, sum = 0;
+
+    text_of(in, len, text);
+    n = strtol(text, NULL, 10);
+    for (i = 0; i < n && i < 1000; i++) {
+        snprintf(text, sizeof(text), "%ld", i);
+        if (muster_call_start(muster_ctx_muster(ctx), other, "mirror", text,
+                              strlen(text), 0, &futures[i], &err) != MUSTER_OK)
+            return muster_fail(ctx, 1, "%s", err.text);
+    }
+    for (long left = n; left > 0; left--) {
+        const size_t at =
+            muster_future_wait_any(futures, (size_t)n, MUSTER_FOREVER);
+        muster_reply *reply = NULL;
+
+        if (muster_future_result(futures[at], &reply, &err) != MUSTER_OK)
+            return muster_fail(ctx, 1, "%s", err.text);
+        sum += strtol(reply->data, NULL, 10);
+        muster_reply_destroy(&reply);
+        muster_future_destroy(&futures[at]);
+    }
+    return muster_out_printf(out, "%ld", sum);
+}
+MUSTER_HANDLER(burst);
+
+/* "name": the first bytes of that blob, and how many there are. */
+static int blob(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const char *data;
+    char text[512];
+    size_t n;
+
+    text_of(in, len, text);
+    data = muster_get(ctx, text, &n);
+    if (data == NULL)
+        return muster_fail(ctx, 2, "no blob %s", text);
+    return muster_out_printf(out, "%zu %.*s", n, (int)(n < 100 ? n : 100), data);
+}
+MUSTER_HANDLER(blob);
+
+/* "name": gets it, says "begun", waits, reads it again. */
+static int hold_blob(muster_ctx *ctx, const void *in, size_t len,
+                     muster_out *out)
+{
+    const char *data, *again;
+    char text[512];
+    size_t n, m = 0;
+
+    text_of(in, len, text);
+    data = muster_get(ctx, text, &n);
+    if (data == NULL)
+        return muster_fail(ctx, 2, "no blob %s", text);
+    printf("begun\n");
+    fflush(stdout);
+    sleep_ms(300);
+    again = muster_get(ctx, text, &m);
+    return muster_out_printf(out, "%zu %c %s", n, data[n - 1],
+                             again == data && m == n ? "same" : "other");
+}
+MUSTER_HANDLER(hold_blob);
+
+/* "channel n": puts 0 .. n-1. */
+static int produce(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    char text[512], name[64];
+    muster_error err;
+    long n;
+
+    text_of(in, len, text);
+    if (sscanf(text, "%63s %ld", name, &n) != 2)
+        return 1;
+    for (long i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "%ld", i);
+        if (muster_channel_put(muster_ctx_muster(ctx), name, text, strlen(text),
+                               0, &err) != MUSTER_OK)
+            return muster_fail(ctx, 100 + (int)err.code, "%s", err.text);
+    }
+    return muster_out_printf(out, "%ld", n);
+}
+MUSTER_HANDLER(produce);
+
+/* "channel": takes until it is closed; how many and their sum. */
+static int consume(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    muster_reply *reply = NULL;
+    long n = 0, sum = 0;
+    muster_error err;
+    char name[512];
+    muster_err rc;
+
+    text_of(in, len, name);
+    while ((rc = muster_channel_take(muster_ctx_muster(ctx), name, 0, &reply,
+                                     &err)) == MUSTER_OK) {
+        sum += strtol(reply->data, NULL, 10);
+        n++;
+        muster_reply_destroy(&reply);
+    }
+    if (rc != MUSTER_EEND)
+        return muster_fail(ctx, 100 + (int)rc, "%s", err.text);
+    return muster_out_printf(out, "%ld %ld", n, sum);
+}
+MUSTER_HANDLER(consume);
+
+/* "channel": one item, and it is held back from everybody else. */
+static int take_one(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    muster_reply *reply = NULL;
+    muster_error err;
+    char name[512];
+    muster_err rc;
+
+    text_of(in, len, name);
+    printf("begun\n");
+    fflush(stdout);
+    rc = muster_channel_take(muster_ctx_muster(ctx), name, 0, &reply, &err);
+    return pass_on(ctx, rc, &err, &reply, out);
+}
+MUSTER_HANDLER(take_one);
+
+static int crash_now(muster_ctx *ctx, const void *in, size_t len,
+                     muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    (void)out;
+    abort();
+}
+MUSTER_HANDLER(crash_now);
+
+/* What only a manager can do. */
+static int launch_here(muster_ctx *ctx, const void *in, size_t len,
+                       muster_out *out)
+{
+    muster_error err;
+    const muster_err rc =
+        muster_launch(muster_ctx_muster(ctx), 1, 1, NULL, &err);
+
+    (void)in;
+    (void)len;
+    return muster_out_printf(out, "%s", muster_strerror(rc));
+}
+MUSTER_HANDLER(launch_here);

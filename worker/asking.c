@@ -1,0 +1,455 @@
+/* asking.c - calls of our handlers' own: to the manager, and through it to
+ * any worker. The manager keeps the deadline and answers each call exactly
+ * once; only a cut link or our own end answers here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "call/reply.h"
+#include "worker.h"
+
+#define CALLS_MAX 4096u                /* outstanding, of one worker */
+#define BYTES_MAX ((size_t)256 << 20) /* of their requests */
+
+struct muster_future {
+    mst_cmd start, cancel;
+    mst_await await;
+    mst_out out;
+    mst_payload *payload;
+    muster *m;
+    atomic_uint refs; /* the handler's; the call's; cancel's */
+    atomic_bool canceling;
+    uint64_t id; /* 0: not pending */
+    uint64_t by; /* the call whose handler it is */
+    uint32_t target;
+    uint16_t depth;
+    bool post, taken;
+    int64_t until_ms;
+    size_t bytes; /* of the request */
+    /* the outcome */
+    muster_error error;
+    void *data;
+    size_t len;
+    uint32_t rank;
+    size_t name_len;
+    char name[];
+};
+
+static void unref(muster_future *f)
+{
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    mst_payload_unref(&f->payload);
+    mst_free(f->data);
+    mst_await_fini(&f->await);
+    mst_free(f);
+}
+
+/* ---------------------------------------------------------------- loop -- */
+
+/* Exactly once for each call. */
+static void finish(muster_future *f, muster_err code, int remote,
+                   const char *text, size_t len)
+{
+    muster *m = f->m;
+
+    f->error.code = code;
+    if (code != MUSTER_OK)
+        mst_fail(&f->error, code, "%.*s", (int)len, text);
+    f->error.remote = remote;
+    f->error.rank = code != MUSTER_OK ? f->rank : 0;
+    if (f->id != 0)
+        mst_pending_remove(&m->pending, f->id & ~MST_ID_WORKER);
+    f->id = 0;
+    if (f->out.queued)
+        mst_lane_drop(&m->w->dial.lane, &f->out);
+    mst_payload_unref(&f->payload);
+    pthread_mutex_lock(&m->lock);
+    m->ncalls--;
+    m->nbytes -= f->bytes;
+    pthread_cond_broadcast(&m->room);
+    pthread_mutex_unlock(&m->lock);
+    mst_loop_done(&m->w->loop, &f->await);
+    mst_loop_done(&m->w->loop, &m->any);
+    unref(f);
+}
+
+static void finish_text(muster_future *f, muster_err code, const char *text)
+{
+    finish(f, code, 0, text, strlen(text));
+}
+
+static void call_head(mst_out *out, mst_record *record)
+{
+    const muster_future *f = MST_OF(muster_future, out, out);
+
+    record->kind = MST_CALL;
+    record->flags = f->post ? MST_FLAG_POST : 0;
+    record->remaining_ms = MST_WIRE_NO_DEADLINE;
+    if (f->until_ms != MST_NEVER) {
+        const int64_t left = f->until_ms - mst_now_ms();
+
+        record->remaining_ms = left > 0 ? (uint64_t)left : 0;
+    }
+    record->count = 1;
+    record->peer = f->target;
+    record->depth = f->depth;
+    record->text = (mst_span){f->name, f->name_len};
+}
+
+static void begin(mst_cmd *cmd, void *worker)
+{
+    muster_future *f = MST_OF(muster_future, start, cmd);
+    mst_worker *w = (mst_worker *)worker;
+
+    if (w->asking.closed) {
+        finish_text(f, MUSTER_ECLOSED, "this worker is ending");
+    } else if (w->dial.state != MST_DIAL_ON) {
+        finish_text(f, MUSTER_ELOST, "the link to the manager was cut");
+    } else {
+        f->id = mst_pending_add(&w->asking.pending, f) | MST_ID_WORKER;
+        if (f->id == MST_ID_WORKER) {
+            f->id = 0;
+            finish_text(f, MUSTER_ENOMEM, "no memory for another call");
+            return;
+        }
+        f->out.head = call_head;
+        f->out.payload = f->payload;
+        f->out.id = f->id;
+        mst_lane_queue(&w->dial.lane, &f->out);
+    }
+}
+
+static muster_future *find(const mst_worker *w, uint64_t id)
+{
+    return (id & MST_ID_WORKER) == 0
+               ? NULL
+               : mst_pending_get(&w->asking.pending, id & ~MST_ID_WORKER);
+}
+
+/* The bytes of a result are all there, or there was no memory for them. */
+static void complete(mst_worker *w, muster_future *f)
+{
+    w->asking.incoming = NULL;
+    f->len = (size_t)w->dial.lane.in.total;
+    f->data = mst_assembly_take(&w->dial.lane.in);
+    if (f->data != NULL)
+        finish_text(f, MUSTER_OK, "");
+    else
+        finish_text(f, MUSTER_ENOMEM, "no memory for the result");
+}
+
+bool mst_asking_result(mst_worker *w, const mst_record *r)
+{
+    muster_future *f = find(w, r->id);
+
+    if (f == NULL || f->out.queued ||
+        mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
+                           r->body.len) == MUSTER_EPROTO)
+        return false;
+    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    f->rank = r->peer;
+    if (r->code != MUSTER_OK) {
+        mst_assembly_forget(&w->dial.lane.in, r->id);
+        finish(f, r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE,
+               (int)r->remote, r->text.at, r->text.len);
+    } else if (w->dial.lane.in.open) {
+        w->asking.incoming = f;
+    } else {
+        complete(w, f);
+    }
+    return true;
+}
+
+bool mst_asking_chunk(mst_worker *w, const mst_record *r)
+{
+    if (mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
+                         r->body.len) != MUSTER_OK)
+        return false;
+    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    if (!w->dial.lane.in.open && w->asking.incoming != NULL)
+        complete(w, w->asking.incoming);
+    return true;
+}
+
+/* The manager answers it, with this or with what came first. */
+static void call_off(muster_future *f)
+{
+    const mst_record cancel = {.kind = MST_CANCEL, .id = f->id};
+
+    if (f->id == 0)
+        return;
+    if (f->out.queued)
+        finish_text(f, MUSTER_ECANCELED, "cancelled");
+    else
+        mst_lane_put(&f->m->w->dial.lane, &cancel);
+}
+
+static void do_cancel(mst_cmd *cmd, void *worker)
+{
+    muster_future *f = MST_OF(muster_future, cancel, cmd);
+
+    (void)worker;
+    call_off(f);
+    unref(f);
+}
+
+void mst_asking_canceled(mst_worker *w, uint64_t by)
+{
+    mst_pending *table = &w->asking.pending;
+
+    for (uint32_t i = 0; table->n > 0 && i < table->room; i++) {
+        muster_future *f = (muster_future *)table->slots[i].item;
+
+        if (f != NULL && f->by == by)
+            call_off(f);
+    }
+}
+
+void mst_asking_lost(mst_worker *w, muster_err code, const char *why)
+{
+    muster_future *f;
+
+    w->asking.incoming = NULL;
+    while ((f = mst_pending_any(&w->asking.pending)) != NULL)
+        finish_text(f, code, why);
+}
+
+void mst_asking_init(mst_worker *w)
+{
+    muster *m = &w->asking;
+
+    m->w = w;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->room, NULL);
+    mst_await_init(&m->any);
+}
+
+void mst_asking_close(mst_worker *w)
+{
+    muster *m = &w->asking;
+
+    pthread_mutex_lock(&m->lock);
+    m->closed = true;
+    pthread_cond_broadcast(&m->room);
+    pthread_mutex_unlock(&m->lock);
+    mst_inbox_run(&w->loop.inbox, w);
+    mst_asking_lost(w, MUSTER_ECLOSED, "this worker is ending");
+}
+
+void mst_asking_fini(mst_worker *w)
+{
+    mst_pending_fini(&w->asking.pending);
+    mst_await_fini(&w->asking.any);
+    pthread_cond_destroy(&w->asking.room);
+    pthread_mutex_destroy(&w->asking.lock);
+}
+
+/* ------------------------------------------------------ handlers' side -- */
+
+/* Wait for room among the outstanding calls; false: it ends. */
+static bool enter(muster *m, muster_future *f)
+{
+    bool open;
+
+    pthread_mutex_lock(&m->lock);
+    while (!m->closed && m->ncalls > 0 &&
+           (m->ncalls >= CALLS_MAX || m->nbytes + f->bytes > BYTES_MAX))
+        pthread_cond_wait(&m->room, &m->lock);
+    open = !m->closed;
+    if (open) {
+        m->ncalls++;
+        m->nbytes += f->bytes;
+        /* with the lock: close finds it in the inbox */
+        mst_inbox_post(&m->w->loop.inbox, &f->start);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return open;
+}
+
+static muster_err check(const muster *m, const char *name, const void *body,
+                        size_t len, muster_error *err)
+{
+    const size_t n = name != NULL ? strlen(name) : 0;
+    const muster_ctx *ctx = mst_executor_ctx();
+
+    if (m == NULL)
+        return mst_fail(err, MUSTER_ENOTMANAGER,
+                        "this is a worker; its muster is muster_ctx_muster");
+    if (n == 0 || n > MST_WIRE_NAME)
+        return mst_fail(err, MUSTER_EINVAL,
+                        "a handler's name has 1 to %u bytes", MST_WIRE_NAME);
+    if (body == NULL && len > 0)
+        return mst_fail(err, MUSTER_EINVAL, "no request, but %zu bytes of it",
+                        len);
+    if (ctx != NULL && ctx->depth >= MST_DEPTH_MAX)
+        return mst_fail(err, MUSTER_EDEPTH,
+                        "calls within calls, more than %u deep", MST_DEPTH_MAX);
+    return MUSTER_OK;
+}
+
+/* No more time than the handler that asks has left. */
+static int64_t deadline(const muster_ctx *ctx, int64_t timeout_ms)
+{
+    int64_t until = timeout_ms == MUSTER_DEFAULT_MS ? MST_NEVER
+                                                    : mst_until_ms(timeout_ms);
+
+    if (ctx != NULL && ctx->until_ms < until)
+        until = ctx->until_ms;
+    return until;
+}
+
+static muster_err make(muster *m, uint32_t rank, const char *name,
+                       const void *body, size_t len, int64_t timeout_ms,
+                       bool post, muster_future **future, muster_error *err)
+{
+    const muster_ctx *ctx = mst_executor_ctx();
+    muster_err rc = check(m, name, body, len, err);
+    muster_future *f;
+
+    if (rc != MUSTER_OK)
+        return rc;
+    f = mst_calloc(1, sizeof(*f) + strlen(name) + 1);
+    if (f != NULL)
+        f->payload = mst_payload_copy(body, len);
+    if (f == NULL || f->payload == NULL) {
+        mst_free(f);
+        return mst_fail(err, MUSTER_ENOMEM, "no memory for a call of %s", name);
+    }
+    f->name_len = strlen(name);
+    memcpy(f->name, name, f->name_len);
+    f->m = m;
+    f->target = rank;
+    f->rank = rank;
+    f->bytes = len;
+    f->post = post;
+    f->by = ctx != NULL ? ctx->call : 0;
+    f->depth = ctx != NULL ? (uint16_t)(ctx->depth + 1) : 1;
+    f->until_ms = deadline(ctx, timeout_ms);
+    f->start.run = begin;
+    atomic_init(&f->refs, 2);
+    mst_await_init(&f->await);
+    if (!enter(m, f)) {
+        atomic_store(&f->refs, 1);
+        unref(f);
+        return mst_fail(err, MUSTER_ECLOSED, "this worker is ending");
+    }
+    *future = f;
+    return MUSTER_OK;
+}
+
+muster_err muster_call_start(muster *m, uint32_t rank, const char *name,
+                             const void *body, size_t len, int64_t timeout_ms,
+                             muster_future **future, muster_error *err)
+{
+    return make(m, rank, name, body, len, timeout_ms, false, future, err);
+}
+
+muster_err muster_post(muster *m, uint32_t rank, const char *name,
+                       const void *body, size_t len, muster_error *err)
+{
+    muster_future *f = NULL;
+    muster_err rc =
+        make(m, rank, name, body, len, MUSTER_FOREVER, true, &f, err);
+
+    muster_future_destroy(&f);
+    return rc;
+}
+
+muster_err muster_call(muster *m, uint32_t rank, const char *name,
+                       const void *body, size_t len, int64_t timeout_ms,
+                       muster_reply **reply, muster_error *err)
+{
+    muster_future *f = NULL;
+    muster_err rc =
+        make(m, rank, name, body, len, timeout_ms, false, &f, err);
+
+    if (rc == MUSTER_OK)
+        rc = muster_future_result(f, reply, err);
+    muster_future_destroy(&f);
+    return rc;
+}
+
+bool muster_future_wait(muster_future *f, int64_t timeout_ms)
+{
+    return mst_loop_await(&f->m->w->loop, &f->await, mst_until_ms(timeout_ms),
+                          false);
+}
+
+typedef struct several {
+    muster_future *const *futures;
+    size_t n, which;
+} several;
+
+static bool one_is_done(void *arg)
+{
+    several *s = (several *)arg;
+
+    for (s->which = 0; s->which < s->n; s->which++)
+        if (s->futures[s->which] != NULL && s->futures[s->which]->await.done)
+            return true;
+    return false;
+}
+
+size_t muster_future_wait_any(muster_future *const *futures, size_t n,
+                              int64_t timeout_ms)
+{
+    several s = {futures, n, n};
+
+    for (size_t i = 0; i < n; i++)
+        if (futures[i] != NULL) {
+            muster *m = futures[i]->m;
+
+            mst_loop_wait_for(&m->w->loop, &m->any, one_is_done, &s,
+                              mst_until_ms(timeout_ms));
+            break;
+        }
+    return s.which;
+}
+
+muster_err muster_future_result(muster_future *f, muster_reply **reply,
+                                muster_error *err)
+{
+    muster_reply *r;
+
+    muster_future_wait(f, MUSTER_FOREVER);
+    if (f->error.code != MUSTER_OK) {
+        if (err != NULL)
+            *err = f->error;
+        return f->error.code;
+    }
+    if (reply == NULL)
+        return MUSTER_OK;
+    if (f->taken)
+        return mst_fail(err, MUSTER_EINVAL, "the reply was taken already");
+    r = mst_reply_create(&f->data, f->len, f->rank);
+    if (r == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "a reply");
+    f->taken = true;
+    *reply = r;
+    return MUSTER_OK;
+}
+
+void muster_future_cancel(muster_future *f)
+{
+    if (atomic_exchange(&f->canceling, true))
+        return;
+    atomic_fetch_add(&f->refs, 1);
+    f->cancel.run = do_cancel;
+    mst_inbox_post(&f->m->w->loop.inbox, &f->cancel);
+}
+
+void muster_future_destroy(muster_future **future)
+{
+    if (*future != NULL)
+        unref(*future);
+    *future = NULL;
+}
+
+const char *muster_session(const muster *m)
+{
+    return m != NULL ? m->w->cookie.session : "";
+}
