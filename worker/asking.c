@@ -29,6 +29,7 @@ struct muster_future {
     bool post, taken;
     int64_t until_ms;
     size_t bytes; /* of the request */
+    mst_task *heir; /* whose result this becomes, or NULL */
     /* the outcome */
     muster_error error;
     void *data;
@@ -49,6 +50,40 @@ static void unref(muster_future *f)
 }
 
 /* ---------------------------------------------------------------- loop -- */
+
+static void call_off(muster_future *f);
+
+/* The outcome goes to the task that waits, and with it the task's future. */
+static void inherit(muster_future *f)
+{
+    mst_task *task = f->heir;
+
+    f->heir = NULL;
+    task->waits = NULL;
+    mst_worker_passed(task, &f->error, &f->data, f->len);
+    unref(f);
+}
+
+void mst_asking_pass(muster_future **future, mst_task *task)
+{
+    muster_future *f = *future;
+
+    *future = NULL;
+    f->heir = task;
+    task->waits = f;
+    if (f->await.done)
+        inherit(f);
+}
+
+void mst_asking_unpass(mst_task *task)
+{
+    muster_future *f = task->waits;
+
+    task->waits = NULL;
+    f->heir = NULL;
+    call_off(f);
+    unref(f);
+}
 
 /* Exactly once for each call. */
 static void finish(muster_future *f, muster_err code, int remote,
@@ -74,6 +109,8 @@ static void finish(muster_future *f, muster_err code, int remote,
     pthread_mutex_unlock(&m->lock);
     mst_loop_done(&m->w->loop, &f->await);
     mst_loop_done(&m->w->loop, &m->any);
+    if (f->heir != NULL)
+        inherit(f);
     unref(f);
 }
 

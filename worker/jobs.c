@@ -49,6 +49,11 @@ static void answer(mst_worker *w, mst_task *task)
         task_free(w, task);
         return;
     }
+    if (job->result.passed != NULL && job->code == MUSTER_OK &&
+        !task->unwanted) {
+        mst_asking_pass(&job->result.passed, task);
+        return;
+    }
     mst_lane_earn(&w->dial.lane, task->cost);
     if (task->unwanted || (task->post && job->code == MUSTER_OK)) {
         task_free(w, task);
@@ -68,6 +73,24 @@ static void answer(mst_worker *w, mst_task *task)
     task->out.payload = task->payload;
     task->out.id = job->id;
     mst_lane_queue(&w->dial.lane, &task->out);
+}
+
+void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
+                       size_t len)
+{
+    mst_job *job = &task->job;
+
+    mst_out_fini(&job->result);
+    if (err->code == MUSTER_OK) {
+        job->result.data = (unsigned char *)*data;
+        job->result.len = len;
+        *data = NULL;
+    } else {
+        job->code = MUSTER_EREMOTE;
+        job->remote = err->remote != 0 ? err->remote : 1;
+        memcpy(job->ctx.text, err->text, sizeof(err->text));
+    }
+    answer(task->owner, task);
 }
 
 static void job_done(mst_cmd *cmd, void *worker)
@@ -239,7 +262,12 @@ static void on_cancel(mst_worker *w, const mst_record *r)
         mst_asking_canceled(w, task->job.id);
         return;
     }
-    mst_lane_drop(&w->dial.lane, &task->out);
+    if (task->waits != NULL) {
+        mst_asking_unpass(task);
+        mst_lane_earn(&w->dial.lane, task->cost);
+    } else {
+        mst_lane_drop(&w->dial.lane, &task->out);
+    }
     task_free(w, task);
 }
 

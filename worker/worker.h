@@ -40,6 +40,7 @@ typedef struct mst_task {
     mst_out out; /* its result on the way             */
     mst_payload *payload;
     void *body;     /* the request                       */
+    muster_future *waits; /* its result is that of this call */
     uint32_t cost;  /* credit to give back at its end    */
     bool post;      /* only a failure is answered        */
     bool unwanted;  /* cancelled: nothing is answered    */
@@ -91,11 +92,17 @@ void mst_worker_cut(mst_worker *w); /* the connection ended */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
+void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
+                       size_t len); /* task->waits has ended */
+
 /* asking.c: calls of our handlers' own. All on the loop. */
 void mst_asking_init(mst_worker *w);
 void mst_asking_fini(mst_worker *w);
 bool mst_asking_result(mst_worker *w, const mst_record *r); /* false: broken */
 bool mst_asking_chunk(mst_worker *w, const mst_record *r);
+/* The task waits for the future, which it takes, or has its outcome now. */
+void mst_asking_pass(muster_future **future, mst_task *task);
+void mst_asking_unpass(mst_task *task); /* it is not wanted any more */
 void mst_asking_canceled(mst_worker *w, uint64_t by); /* calls of that call */
 void mst_asking_lost(mst_worker *w, muster_err code, const char *why);
 void mst_asking_close(mst_worker *w); /* all end, and no new ones */

@@ -43,6 +43,7 @@ extern "C" {
 typedef struct muster muster;         /* see muster.h                      */
 typedef struct muster_ctx muster_ctx; /* one running handler; its own      */
 typedef struct muster_out muster_out; /* the bytes of its result           */
+typedef struct muster_future muster_future; /* see muster.h                */
 
 /* A handler.
  *
@@ -91,6 +92,18 @@ MUSTER_API int muster_out_printf(muster_out *out, const char *format, ...)
  * Errors:  NULL: no memory.
  */
 MUSTER_API void *muster_out_reserve(muster_out *out, size_t len);
+
+/* Pass a call on: the result will be that of this future, and the handler can
+ * return at once, without waiting for it. What was written to `out` does not
+ * count then. When that call fails, this one fails with MUSTER_EREMOTE, its
+ * code (or 1) and its words.
+ *
+ *   future   of a call that this handler has started; taken, NULL afterwards
+ *
+ * Thread:  the handler's.
+ * Success: 0, always: `return muster_out_future(out, &future);`
+ */
+MUSTER_API int muster_out_future(muster_out *out, muster_future **future);
 
 /* Say why the handler fails: `return muster_fail(ctx, 2, "no file %s", p);`
  *

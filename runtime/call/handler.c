@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <muster/muster.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
@@ -75,8 +77,17 @@ int muster_fail(muster_ctx *ctx, int code, const char *format, ...)
     return code != 0 ? code : 1;
 }
 
+int muster_out_future(muster_out *out, muster_future **future)
+{
+    muster_future_destroy(&out->passed);
+    out->passed = *future;
+    *future = NULL;
+    return 0;
+}
+
 void mst_out_fini(muster_out *out)
 {
+    muster_future_destroy(&out->passed);
     mst_free(out->data);
     *out = (muster_out){0};
 }

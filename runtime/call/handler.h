@@ -27,6 +27,7 @@ struct muster_out {
     unsigned char *data;
     size_t len, room;
     bool broken; /* no memory: the call ends MUSTER_ENOMEM */
+    struct muster_future *passed; /* the result is that of this call */
 };
 
 void mst_out_fini(muster_out *out);

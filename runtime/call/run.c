@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <muster/muster.h>
+
 #include "base/fail.h"
 #include "call/batch.h"
 #include "call/blobs.h"
@@ -55,6 +57,22 @@ static muster_err no_handler(const mst_job *job, const char *name, size_t len,
                     (int)(len < 128 ? len : 128), name);
 }
 
+/* An item of a batch has nobody else to wait for its result. */
+static int wait_for_passed(muster_ctx *ctx, struct muster_out *own)
+{
+    muster_reply *reply = NULL;
+    muster_error err;
+    const muster_err rc = muster_future_result(own->passed, &reply, &err);
+
+    muster_future_destroy(&own->passed);
+    own->len = 0;
+    if (rc != MUSTER_OK)
+        return muster_fail(ctx, err.remote, "%s", err.text);
+    (void)muster_out_write(own, reply->data, reply->len);
+    muster_reply_destroy(&reply);
+    return 0;
+}
+
 /* One item of a batch: a handler's run with a result of its own. */
 static void run_item(mst_job *job, muster_handler_fn fn,
                      const muster_item *item, struct muster_out *own,
@@ -69,6 +87,8 @@ static void run_item(mst_job *job, muster_handler_fn fn,
     own->len = 0;
     own->broken = false;
     result->remote = fn(&job->ctx, item->data, item->len, own);
+    if (result->remote == 0 && own->passed != NULL)
+        result->remote = wait_for_passed(&job->ctx, own);
     if (own->broken)
         result->code = MUSTER_ENOMEM;
     else if (result->remote != 0)

@@ -19,6 +19,8 @@ struct muster_future {
     atomic_uint refs; /* the program's; the call's; cancel's; the callback's */
     atomic_bool canceling;
     uint32_t target;
+    void (*heir)(void *arg, mst_call *outcome); /* loop only */
+    void *heir_arg;
     bool taken;          /* the reply is with the program */
     muster_future_fn fn; /* guarded by m->loop.lock, as await.done is */
     void *arg;
@@ -60,6 +62,13 @@ static void tell(muster_future *f)
     }
 }
 
+static void inherit(muster_future *f)
+{
+    f->heir(f->heir_arg, &f->call);
+    f->heir = NULL;
+    unref(f);
+}
+
 static void call_done(mst_call *call)
 {
     muster_future *f = MST_OF(muster_future, call, call);
@@ -83,7 +92,21 @@ static void call_done(mst_call *call)
     pthread_mutex_unlock(&loop->lock);
     if (callback)
         tell(f);
+    if (f->heir != NULL)
+        inherit(f);
     unref(f);
+}
+
+void mst_future_pass(muster_future **future,
+                     void (*fn)(void *arg, mst_call *outcome), void *arg)
+{
+    muster_future *f = *future;
+
+    *future = NULL;
+    f->heir = fn;
+    f->heir_arg = arg;
+    if (f->await.done) /* written on the loop only */
+        inherit(f);
 }
 
 static void begin(mst_cmd *cmd, void *arg)

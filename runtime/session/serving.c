@@ -41,26 +41,54 @@ static void let_go(mst_call *call)
     mst_calls_canceled(s->m, s->job.id);
 }
 
+/* The handler's result is in; nobody may wait for it any more. */
+static void deliver(mst_served *s)
+{
+    mst_call *call = s->call;
+    mst_job *job = &s->job;
+
+    if (call != NULL) {
+        call->off = NULL;
+        call->remote = job->remote;
+        /* a zero byte behind, as behind every result */
+        if (job->code == MUSTER_OK &&
+            muster_out_write(&job->result, "", 1) != 0)
+            job->code = MUSTER_ENOMEM;
+        if (job->code == MUSTER_OK) {
+            call->len = job->result.len - 1;
+            call->data = MST_MOVE(job->result.data);
+        }
+        mst_call_finish(call, job->code, "%s", job->ctx.text);
+    }
+    served_free(s);
+}
+
+static void passed(void *arg, mst_call *outcome)
+{
+    mst_served *s = (mst_served *)arg;
+
+    mst_out_fini(&s->job.result);
+    if (outcome->code == MUSTER_OK) {
+        if (muster_out_write(&s->job.result, outcome->data, outcome->len) != 0)
+            s->job.code = MUSTER_ENOMEM;
+    } else {
+        s->job.code = MUSTER_EREMOTE;
+        s->job.remote = outcome->remote != 0 ? outcome->remote : 1;
+        snprintf(s->job.ctx.text, sizeof(s->job.ctx.text), "%s",
+                 outcome->text != NULL ? outcome->text : "");
+    }
+    deliver(s);
+}
+
 static void job_done(mst_cmd *cmd, void *arg)
 {
     mst_served *s = MST_OF(mst_served, job.done, cmd);
-    mst_call *call = s->call;
 
     (void)arg;
-    if (call != NULL) {
-        call->off = NULL;
-        call->remote = s->job.remote;
-        /* a zero byte behind, as behind every result */
-        if (s->job.code == MUSTER_OK &&
-            muster_out_write(&s->job.result, "", 1) != 0)
-            s->job.code = MUSTER_ENOMEM;
-        if (s->job.code == MUSTER_OK) {
-            call->len = s->job.result.len - 1;
-            call->data = MST_MOVE(s->job.result.data);
-        }
-        mst_call_finish(call, s->job.code, "%s", s->job.ctx.text);
-    }
-    served_free(s);
+    if (s->job.result.passed != NULL && s->call != NULL)
+        mst_future_pass(&s->job.result.passed, passed, s);
+    else
+        deliver(s);
 }
 
 static muster_err start_threads(muster *m, muster_error *err)

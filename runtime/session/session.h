@@ -232,6 +232,13 @@ void mst_calls_close(muster *m);
 void mst_call_fini(mst_call *call); /* frees the outcome */
 void mst_call_error(const mst_call *call, muster_error *err);
 
+/* ---------------------------------------------------------- future.c */
+
+/* Loop: have fn called on the loop with the outcome, now or later; takes the
+ * future. */
+void mst_future_pass(muster_future **future,
+                     void (*fn)(void *arg, mst_call *outcome), void *arg);
+
 /* --------------------------------------------------------- serving.c */
 
 void mst_serve(muster *m, mst_call *call); /* it is pending */

@@ -67,6 +67,29 @@ static int pass(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(pass);
 
+/* "2 echo hello": the same, without waiting. */
+static int hand_on(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    muster_future *future = NULL;
+    char text[512], name[64], *at;
+    muster_error err;
+    uint32_t rank;
+    int n = 0;
+
+    text_of(in, len, text);
+    rank = rank_of(text, &at);
+    if (sscanf(at, " %63s%n", name, &n) != 1)
+        return muster_fail(ctx, 1, "what to call?");
+    at += n;
+    if (*at == ' ')
+        at++;
+    if (muster_call_start(muster_ctx_muster(ctx), rank, name, at, strlen(at), 0,
+                          &future, &err) != MUSTER_OK)
+        return muster_fail(ctx, 1, "%s", err.text);
+    return muster_out_future(out, &future);
+}
+MUSTER_HANDLER(hand_on);
+
 /* As many bytes as it got from rank 0's echo, which are a MiB and more. */
 static int big_echo(muster_ctx *ctx, const void *in, size_t len,
                     muster_out *out)

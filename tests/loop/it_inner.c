@@ -48,6 +48,19 @@ static int who_here(muster_ctx *ctx, const void *in, size_t len,
 }
 MUSTER_HANDLER(who_here);
 
+static int hand_on_here(muster_ctx *ctx, const void *in, size_t len,
+                        muster_out *out)
+{
+    muster_future *future = NULL;
+    muster_error err;
+
+    if (muster_call_start(muster_ctx_muster(ctx), 1, "pass", in, len, 0,
+                          &future, &err) != MUSTER_OK)
+        return muster_fail(ctx, 1, "%s", err.text);
+    return muster_out_future(out, &future);
+}
+MUSTER_HANDLER(hand_on_here);
+
 static int here_until_told(muster_ctx *ctx, const void *in, size_t len,
                            muster_out *out)
 {
@@ -312,6 +325,43 @@ static void removing_waits_for_inner_calls(void **state)
     rig_down(&r);
 }
 
+static void a_future_is_a_result(void **state)
+{
+    const uint32_t two = 2;
+    rig *r = up(2, 1);
+    muster_future *f;
+
+    (void)state;
+    assert_answer(r, 1, "hand_on", "2 echo hello", "hello");
+    assert_answer(r, 1, "hand_on", "2 hand_on 1 hand_on 0 triple 4", "12");
+    assert_answer(r, 0, "hand_on_here", "2 echo again", "again");
+    assert_code(rig_call(r, 1, "hand_on", "2 fail 42 no such file", 0),
+                MUSTER_EREMOTE, r->err);
+    assert_int_equal(r->err.remote, 42);
+    assert_code(rig_call(r, 0, "hand_on_here", "2 nothing", 0), MUSTER_EREMOTE,
+                r->err);
+    /* the place is free meanwhile, and a cancel finds the other handler */
+    f = rig_start(r, 1, "hand_on", "2 idle 8000");
+    assert_non_null(rig_take_line(r, 2, "begun", RIG_WAIT_MS));
+    assert_answer(r, 1, "echo", "free", "free");
+    muster_future_cancel(f);
+    assert_code(rig_result(r, &f), MUSTER_ECANCELED, r->err);
+    assert_non_null(rig_take_line(r, 2, "gave up", RIG_WAIT_MS));
+    /* the one that passed it on is drained when the result is through */
+    f = rig_start(r, 2, "hand_on", "1 idle 300");
+    assert_non_null(rig_take_line(r, 1, "begun", RIG_WAIT_MS));
+    assert_code(muster_remove(r->m, &two, 1, 0, &r->err), MUSTER_OK, r->err);
+    assert_code(rig_result(r, &f), MUSTER_OK, r->err);
+    /* and the loss of the other is a failure, not a loss of this one */
+    rig_launch(r, 1);
+    f = rig_start(r, 1, "hand_on", "3 idle 8000");
+    assert_non_null(rig_take_line(r, 3, "begun", RIG_WAIT_MS));
+    kill(rig_pid(r, 3), SIGKILL);
+    assert_code(rig_result(r, &f), MUSTER_EREMOTE, r->err);
+    assert_words(r->err.text, "SIGKILL");
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +379,7 @@ int main(void)
         rig_test(a_lost_worker_ends_inner_calls),
         rig_test(closing_ends_inner_calls),
         rig_test(removing_waits_for_inner_calls),
+        rig_test(a_future_is_a_result),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
