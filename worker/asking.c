@@ -11,7 +11,7 @@
 #include "call/reply.h"
 #include "worker.h"
 
-#define CALLS_MAX 4096u                /* outstanding, of one worker */
+#define CALLS_MAX 4096u               /* outstanding, of one worker */
 #define BYTES_MAX ((size_t)256 << 20) /* of their requests */
 
 struct muster_future {
@@ -28,7 +28,7 @@ struct muster_future {
     uint16_t depth;
     bool post, taken;
     int64_t until_ms;
-    size_t bytes; /* of the request */
+    size_t bytes;   /* of the request */
     mst_task *heir; /* whose result this becomes, or NULL */
     /* the outcome */
     muster_error error;
@@ -191,7 +191,8 @@ bool mst_asking_result(mst_worker *w, const mst_record *r)
     f->rank = r->peer;
     if (r->code != MUSTER_OK) {
         mst_assembly_forget(&w->dial.lane.in, r->id);
-        finish(f, r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE,
+        finish(f,
+               r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE,
                (int)r->remote, r->text.at, r->text.len);
     } else if (w->dial.lane.in.open) {
         w->asking.incoming = f;
@@ -331,8 +332,8 @@ static muster_err check(const muster *m, const char *name, const void *body,
 /* No more time than the handler that asks has left. */
 static int64_t deadline(const muster_ctx *ctx, int64_t timeout_ms)
 {
-    int64_t until = timeout_ms == MUSTER_DEFAULT_MS ? MST_NEVER
-                                                    : mst_until_ms(timeout_ms);
+    int64_t until =
+        timeout_ms == MUSTER_DEFAULT_MS ? MST_NEVER : mst_until_ms(timeout_ms);
 
     if (ctx != NULL && ctx->until_ms < until)
         until = ctx->until_ms;
@@ -401,10 +402,9 @@ muster_err muster_call(muster *m, uint32_t rank, const char *name,
                        muster_reply **reply, muster_error *err)
 {
     muster_future *f = NULL;
-    muster_err rc =
-        make(m, rank, name, body, len, timeout_ms, false, &f, err);
+    muster_err rc = make(m, rank, name, body, len, timeout_ms, false, &f, err);
 
-    if (rc == MUSTER_OK)
+    if (f != NULL)
         rc = muster_future_result(f, reply, err);
     muster_future_destroy(&f);
     return rc;

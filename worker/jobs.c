@@ -224,8 +224,9 @@ static void on_chunk(mst_worker *w, const mst_record *r)
             broken(w);
         return;
     }
-    if (task == NULL || mst_assembly_add(&w->dial.lane.in, r->id, r->offset,
-                                        r->body.at, r->body.len) != MUSTER_OK) {
+    if (task == NULL ||
+        mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
+                         r->body.len) != MUSTER_OK) {
         broken(w);
         return;
     }

@@ -39,13 +39,13 @@ typedef struct mst_task {
     TAILQ_ENTRY(mst_task) all;
     mst_out out; /* its result on the way             */
     mst_payload *payload;
-    void *body;     /* the request                       */
+    void *body;           /* the request                       */
     muster_future *waits; /* its result is that of this call */
-    uint32_t cost;  /* credit to give back at its end    */
-    bool post;      /* only a failure is answered        */
-    bool unwanted;  /* cancelled: nothing is answered    */
-    bool orphan;    /* its connection has ended          */
-    char name[];    /* terminated                        */
+    uint32_t cost;        /* credit to give back at its end    */
+    bool post;            /* only a failure is answered        */
+    bool unwanted;        /* cancelled: nothing is answered    */
+    bool orphan;          /* its connection has ended          */
+    char name[];          /* terminated                        */
 } mst_task;
 
 /* Calls of our handlers' own. A `muster *` on a worker is this. */

@@ -55,12 +55,12 @@ typedef struct mst_executor {
     mst_thread_calls calls;
     pthread_mutex_t lock;
     pthread_cond_t work, place, idle;
-    mst_jobs queues[MST_DEPTH_MAX + 1];  /* by depth */
-    unsigned begun[MST_DEPTH_MAX + 1];   /* on a thread, waiting or not */
-    unsigned deepest;                    /* no queue behind it has a job */
-    unsigned nplaces, nrunning;          /* that do not wait */
-    unsigned nbegun, nreturning;         /* returning: want a place again */
-    unsigned nidle, nstarting;           /* threads */
+    mst_jobs queues[MST_DEPTH_MAX + 1]; /* by depth */
+    unsigned begun[MST_DEPTH_MAX + 1];  /* on a thread, waiting or not */
+    unsigned deepest;                   /* no queue behind it has a job */
+    unsigned nplaces, nrunning;         /* that do not wait */
+    unsigned nbegun, nreturning;        /* returning: want a place again */
+    unsigned nidle, nstarting;          /* threads */
     pthread_t *threads;
     unsigned nthreads, room;
     bool stop;
@@ -69,8 +69,7 @@ typedef struct mst_executor {
 /* Begin with `nplaces`; as many threads are started now, more when handlers
  * wait. They report to `loop`. */
 muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
-                              const mst_thread_calls *calls,
-                              muster_error *err);
+                              const mst_thread_calls *calls, muster_error *err);
 
 /* Run a job: its handler, or one of ours. Loop. */
 void mst_executor_submit(mst_executor *x, mst_job *job);

@@ -17,7 +17,7 @@ struct muster_ctx {
     const char *session;
     int64_t until_ms; /* absolute, MST_NEVER without a deadline */
     atomic_bool canceled;
-    bool failed; /* muster_fail was called */
+    bool failed;             /* muster_fail was called */
     struct mst_blobs *blobs; /* of this process; may be NULL */
     struct mst_held *held;   /* those that were got */
     char text[MUSTER_ERROR_TEXT];
@@ -26,7 +26,7 @@ struct muster_ctx {
 struct muster_out {
     unsigned char *data;
     size_t len, room;
-    bool broken; /* no memory: the call ends MUSTER_ENOMEM */
+    bool broken;                  /* no memory: the call ends MUSTER_ENOMEM */
     struct muster_future *passed; /* the result is that of this call */
 };
 

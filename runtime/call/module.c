@@ -76,7 +76,8 @@ muster_err mst_module_check(const void *data, size_t len, const char *name,
 {
     ElfW(Ehdr) head;
 
-    if (len < sizeof(head) || memcmp(data, ELFMAG, SELFMAG) != 0)
+    if (data == NULL || len < sizeof(head) ||
+        memcmp(data, ELFMAG, SELFMAG) != 0)
         return mst_fail(err, MUSTER_EMODULE,
                         "%s is not a shared object; build it with "
                         "cc -shared -fPIC",

@@ -95,10 +95,11 @@ static void on_deadline(void *arg, mst_timer *timer)
     (void)timer;
     call_off(call);
     mst_call_finish(call, MUSTER_ETIMEOUT,
-                    call->rank > 0 ? "handler %.64s on worker %u: no answer before "
-                                     "the deadline"
-                                   : "handler %.64s on the manager (rank %u): "
-                                     "no answer before the deadline",
+                    call->rank > 0
+                        ? "handler %.64s on worker %u: no answer before "
+                          "the deadline"
+                        : "handler %.64s on the manager (rank %u): "
+                          "no answer before the deadline",
                     call->name, call->rank);
 }
 

@@ -281,15 +281,13 @@ bool mst_channel_serve(muster *m, mst_call *call)
         return false;
     body = (const char *)call->payload->data;
     len = strnlen(body, call->payload->len);
-    if (len == 0 ||
-        (is(call, MST_CHANNEL_PUT) && len == call->payload->len)) {
+    if (len == 0 || (is(call, MST_CHANNEL_PUT) && len == call->payload->len)) {
         mst_call_finish(call, MUSTER_EPROTO, "a channel without a name");
         return true;
     }
     c = find(m, body, len);
     if (c == NULL)
-        mst_call_finish(call, MUSTER_ENOENT,
-                        "no channel %.*s was opened",
+        mst_call_finish(call, MUSTER_ENOENT, "no channel %.*s was opened",
                         (int)(len < 64 ? len : 64), body);
     else if (is(call, MST_CHANNEL_PUT))
         put(c, call);

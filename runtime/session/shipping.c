@@ -163,8 +163,9 @@ static void drop_on(mst_member *w, mst_payload *name)
     mst_call *call = mst_calloc(1, sizeof(*call));
 
     if (call == NULL) {
-        mst_member_event(w, MST_EV_FAILED, "no memory to tell worker %u "
-                                           "that a blob is dropped",
+        mst_member_event(w, MST_EV_FAILED,
+                         "no memory to tell worker %u "
+                         "that a blob is dropped",
                          w->rank);
         return;
     }

@@ -96,9 +96,9 @@ static int big_echo(muster_ctx *ctx, const void *in, size_t len,
 {
     muster_reply *reply = NULL;
     muster_error err;
-    muster_err rc = muster_call(muster_ctx_muster(ctx),
-                                muster_ctx_rank(ctx) == 1 ? 2 : 1, "mirror",
-                                in, len, 0, &reply, &err);
+    muster_err rc =
+        muster_call(muster_ctx_muster(ctx), muster_ctx_rank(ctx) == 1 ? 2 : 1,
+                    "mirror", in, len, 0, &reply, &err);
 
     return pass_on(ctx, rc, &err, &reply, out);
 }
@@ -132,7 +132,8 @@ static int ring(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(ring);
 
-static int who_calls(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+static int who_calls(muster_ctx *ctx, const void *in, size_t len,
+                     muster_out *out)
 {
     (void)in;
     (void)len;
@@ -204,7 +205,8 @@ static int blob(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
     data = muster_get(ctx, text, &n);
     if (data == NULL)
         return muster_fail(ctx, 2, "no blob %s", text);
-    return muster_out_printf(out, "%zu %.*s", n, (int)(n < 100 ? n : 100), data);
+    return muster_out_printf(out, "%zu %.*s", n, (int)(n < 100 ? n : 100),
+                             data);
 }
 MUSTER_HANDLER(blob);
 
@@ -234,11 +236,16 @@ static int produce(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
     char text[512], name[64];
     muster_error err;
+    char *blank;
     long n;
 
     text_of(in, len, text);
-    if (sscanf(text, "%63s %ld", name, &n) != 2)
+    blank = strchr(text, ' ');
+    if (blank == NULL || blank - text >= (long)sizeof(name))
         return 1;
+    *blank = '\0';
+    memcpy(name, text, (size_t)(blank - text) + 1);
+    n = strtol(blank + 1, NULL, 10);
     for (long i = 0; i < n; i++) {
         snprintf(text, sizeof(text), "%ld", i);
         if (muster_channel_put(muster_ctx_muster(ctx), name, text, strlen(text),

@@ -226,8 +226,7 @@ static void failures_come_back(void **state)
     assert_code(rig_call(r, 1, "pass", "0 muster.odd", 0), MUSTER_EREMOTE,
                 r->err);
     assert_words(r->err.text, "muster's own");
-    assert_answer(r, 1, "launch_here", "",
-                  muster_strerror(MUSTER_ENOTMANAGER));
+    assert_answer(r, 1, "launch_here", "", muster_strerror(MUSTER_ENOTMANAGER));
     rig_down(&r);
 }
 

@@ -133,7 +133,7 @@ lives() {
 stop() {
     local until=$(($(now_ms) + 5000)) running=1
     kill -s STOP "$1"
-    while [ $running -gt 0 ] && [ "$(now_ms)" -lt $until ]; do
+    while [ "$running" -gt 0 ] && [ "$(now_ms)" -lt "$until" ]; do
         running=$(cat "/proc/$1/task/"*/stat | sed 's/.*) //' | grep -vc '^T')
         [ "$running" -eq 0 ] || sleep 0.01
     done
