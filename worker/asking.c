@@ -479,6 +479,15 @@ void muster_future_cancel(muster_future *f)
     mst_inbox_post(&f->m->w->loop.inbox, &f->cancel);
 }
 
+/* The handler is another's to interrupt; here nobody waits any more. */
+void muster_future_interrupt(muster_future *f, int64_t signal_ms,
+                             int64_t end_ms)
+{
+    (void)signal_ms;
+    (void)end_ms;
+    muster_future_cancel(f);
+}
+
 void muster_future_destroy(muster_future **future)
 {
     if (*future != NULL)

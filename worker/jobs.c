@@ -108,6 +108,7 @@ static mst_task *task_create(mst_worker *w, const mst_record *r)
     task->owner = w;
     task->post = (r->flags & MST_FLAG_POST) != 0;
     task->cost = mst_wire_cost(r->body.len);
+    task->signal_ms = task->end_ms = MST_NEVER;
     task->job = (mst_job){.id = r->id,
                           .len = (size_t)r->total,
                           .done = {.run = job_done},
@@ -391,6 +392,9 @@ void mst_worker_record(void *worker, const mst_record *r)
         w->ending = r->mode == MST_STOP_NOW ? MST_ENDING_NOW : MST_ENDING_DRAIN;
         if (w->ending == MST_ENDING_NOW)
             mst_worker_stop_jobs(w);
+        break;
+    case MST_INTERRUPT:
+        mst_worker_interrupt(w, r);
         break;
     default: /* HEARTBEAT, and kinds that only a worker sends */
         break;

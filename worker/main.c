@@ -34,7 +34,9 @@ static const char help[] =
     "\n"
     "Exit status: 0 told to end; 64 usage; 65 bad cookie; 69 manager not\n"
     "reachable; 70 internal; 75 manager silent; 76 refused by the manager;\n"
-    "77 told to end, but a handler did not return; 143 SIGTERM.\n";
+    "77 told to end, or interrupted, but a handler did not return; 128+N "
+    "ended\n"
+    "by signal N.\n";
 
 typedef struct options {
     int fd;

@@ -87,6 +87,16 @@ muster_err muster_future_then(muster_future *future, muster_future_fn fn,
     return MUSTER_ENOTMANAGER;
 }
 
+muster_err muster_interrupt(muster *m, const muster_set *set, int64_t signal_ms,
+                            int64_t end_ms, muster_error *err)
+{
+    return no(err);
+}
+
+void muster_cancel(muster *m)
+{
+}
+
 muster_err muster_broadcast(muster *m, const muster_set *set, const char *name,
                             const void *body, size_t len, int64_t timeout_ms,
                             muster_results **results, muster_error *err)

@@ -23,6 +23,7 @@
 
 static volatile sig_atomic_t terminated;
 static volatile int wake_fd = -1;
+static volatile bool has_line;
 
 static void on_sigterm(int sig)
 {
@@ -68,14 +69,16 @@ static void heard_line(void *arg, uint32_t events)
 static void look_for_end(mst_worker *w)
 {
     if (terminated != 0) {
+        const char *why = terminated == SIGTERM ? "terminated by SIGTERM"
+                                                : "terminated by SIGINT";
         const mst_record bye = {.kind = MST_BYE,
                                 .code = MUSTER_ECANCELED,
-                                .text = {"terminated by SIGTERM", 21}};
+                                .text = {why, strlen(why)}};
 
         if (w->dial.state == MST_DIAL_ON)
             mst_lane_put(&w->dial.lane, &bye);
         mst_worker_stop_jobs(w);
-        mst_worker_end(w, MST_EXIT_TERM, "terminated by SIGTERM");
+        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "%s", why);
     } else if (w->ending == MST_ENDING_NOW) {
         mst_worker_end(w, MST_EXIT_OK, "told to end");
     } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks)) {
@@ -144,17 +147,30 @@ static bool work(void *arg)
     return mst_dial_work(&((mst_worker *)arg)->dial);
 }
 
+/* Our own comes from mst_executor_cancel and only has to end a blocking system
+ * call. The terminal's ^C is the manager's business, if that is on it too. */
+static void on_sigint(int sig, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (info->si_code == SI_TKILL && info->si_pid == getpid())
+        return;
+    if (!has_line)
+        on_sigterm(sig);
+}
+
 static void set_signals(mst_worker *w)
 {
     struct sigaction action = {.sa_handler = on_sigterm};
 
     wake_fd = w->loop.inbox.wake_fd;
+    has_line = w->line_fd >= 0;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
-    if (w->line_fd >= 0) /* the terminal's ^C is the manager's business */
-        sigaction(SIGINT, &action, NULL);
+    action.sa_sigaction = on_sigint;
+    action.sa_flags = SA_SIGINFO; /* no SA_RESTART */
+    sigaction(SIGINT, &action, NULL);
 }
 
 static muster_err set_up(mst_worker *w, muster_error *err)
@@ -173,6 +189,8 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     mst_asking_init(w);
     w->tick.fn = on_tick;
     w->tick.arg = w;
+    w->escalate.fn = mst_worker_escalate;
+    w->escalate.arg = w;
     w->dial.record = mst_worker_record;
     w->dial.arg = w;
     set_signals(w);

@@ -23,7 +23,7 @@ enum {
     MST_EXIT_REFUSED = 76,  /* the manager refused us                        */
     MST_EXIT_SILENT = 75,   /* the manager was silent for too long           */
     MST_EXIT_STUCK = 77,    /* told to end, but a handler did not return     */
-    MST_EXIT_TERM = 143     /* SIGTERM                                       */
+    MST_EXIT_SIGNAL = 128   /* and the signal's number: SIGTERM, SIGINT      */
 };
 
 typedef enum mst_ending {
@@ -39,13 +39,14 @@ typedef struct mst_task {
     TAILQ_ENTRY(mst_task) all;
     mst_out out; /* its result on the way             */
     mst_payload *payload;
-    void *body;           /* the request                       */
-    muster_future *waits; /* its result is that of this call */
-    uint32_t cost;        /* credit to give back at its end    */
-    bool post;            /* only a failure is answered        */
-    bool unwanted;        /* cancelled: nothing is answered    */
-    bool orphan;          /* its connection has ended          */
-    char name[];          /* terminated                        */
+    void *body;                /* the request                       */
+    muster_future *waits;      /* its result is that of this call */
+    uint32_t cost;             /* credit to give back at its end    */
+    int64_t signal_ms, end_ms; /* when it was interrupted, else never */
+    bool post;                 /* only a failure is answered        */
+    bool unwanted;             /* cancelled: nothing is answered    */
+    bool orphan;               /* its connection has ended          */
+    char name[];               /* terminated                        */
 } mst_task;
 
 /* Calls of our handlers' own. A `muster *` on a worker is this. */
@@ -68,7 +69,7 @@ typedef struct mst_worker {
     mst_blobs blobs;
     muster asking;
     mst_cookie cookie;
-    mst_timer tick;
+    mst_timer tick, escalate;
     mst_watch line; /* the inherited socket: its end is the manager's */
     int line_fd;    /* -1: none */
     bool has_executor;
@@ -91,6 +92,10 @@ void mst_worker_record(void *worker, const mst_record *record);
 void mst_worker_cut(mst_worker *w); /* the connection ended */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
+
+/* interrupting.c: handlers that are to give up. */
+void mst_worker_interrupt(mst_worker *w, const mst_record *record);
+void mst_worker_escalate(void *worker, mst_timer *timer);
 
 void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
                        size_t len); /* task->waits has ended */

@@ -383,6 +383,20 @@ MUSTER_API muster_err muster_future_result(muster_future *future,
  * is told and may still run. Thread: any. Does not wait. */
 MUSTER_API void muster_future_cancel(muster_future *future);
 
+/* Have the handler of this call give up, as muster_interrupt does; what it then
+ * answers is the outcome. A call whose handler has not begun ends with
+ * MUSTER_ECANCELED. The second time nothing happens.
+ *
+ *   signal_ms, end_ms   as for muster_interrupt; a handler on the manager is
+ *                       only told
+ *
+ * On a worker it is muster_future_cancel.
+ *
+ * Thread:  any. Does not wait.
+ */
+MUSTER_API void muster_future_interrupt(muster_future *future,
+                                        int64_t signal_ms, int64_t end_ms);
+
 /* Have `fn` called once with the outcome there; at once when it is there
  * already. The future is borrowed by the callback.
  *
@@ -450,6 +464,43 @@ MUSTER_API muster_err muster_broadcast(muster *m, const muster_set *set,
 
 /* Give results back and set *results to NULL. Thread: any. */
 MUSTER_API void muster_results_destroy(muster_results **results);
+
+/* ------------------------------------------------------------ interrupt -- */
+
+/* Have the handlers that run on workers now give up, in three steps: at once
+ * each is told (muster_ctx_canceled, and the calls it waits for end with
+ * MUSTER_ECANCELED); after signal_ms the thread of one that still runs gets
+ * SIGINT, so that a blocking system call ends with EINTR; after end_ms a
+ * worker where one still runs ends, and its calls with MUSTER_ELOST. Calls that
+ * wait behind them run as usual; idle workers ignore it.
+ *
+ *   set         NULL = all; a LIST: these
+ *   signal_ms   from now; 0 at once; MUSTER_FOREVER never
+ *   end_ms      the same
+ *
+ * A handler that gives up by returning anything but 0 ends its call with
+ * MUSTER_ECANCELED; one that returns 0 has its result. SIGINT does nothing by
+ * itself, unless the module installs an action of its own for it (pthread_kill
+ * sends it, see signal(7)).
+ *
+ * Thread:  any. Does not wait.
+ * Success: on its way.
+ * Errors:  MUSTER_EWORKER  a listed rank is not a ready worker; the others are
+ *                          interrupted all the same
+ *          MUSTER_EINVAL   a set of idle workers
+ *          MUSTER_ECLOSED
+ */
+MUSTER_API muster_err muster_interrupt(muster *m, const muster_set *set,
+                                       int64_t signal_ms, int64_t end_ms,
+                                       muster_error *err);
+
+/* End every call, broadcast, map and launch that is outstanding with
+ * MUSTER_ECANCELED, as if each was cancelled by itself. The runtime stays open
+ * and its workers stay. What ^C does first in `muster run`.
+ *
+ * Thread:  any. Returns when all of them have ended here; handlers are told.
+ */
+MUSTER_API void muster_cancel(muster *m);
 
 #ifdef __cplusplus
 }

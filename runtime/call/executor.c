@@ -205,6 +205,16 @@ void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
     pthread_mutex_unlock(&x->lock);
 }
 
+bool mst_executor_has_begun(mst_executor *x, const mst_job *job)
+{
+    bool begun;
+
+    pthread_mutex_lock(&x->lock);
+    begun = job->begun;
+    pthread_mutex_unlock(&x->lock);
+    return begun;
+}
+
 bool mst_executor_stop(mst_executor *x, int64_t until_ms)
 {
     bool idle, in_time = true;

@@ -78,6 +78,9 @@ void mst_executor_submit(mst_executor *x, mst_job *job);
  * runs on one. */
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig);
 
+/* It is on a thread: its handler runs, or waits. Loop. */
+bool mst_executor_has_begun(mst_executor *x, const mst_job *job);
+
 /* No more jobs: those that have not begun are dropped. Wait for the running
  * ones until then. False: one still runs. */
 bool mst_executor_stop(mst_executor *x, int64_t until_ms);

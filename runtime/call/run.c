@@ -168,7 +168,10 @@ static void run_handler(mst_job *job)
     } else if (job->remote != 0) {
         job->code = failure(&job->ctx);
     }
-    if (job->code == MUSTER_ETIMEOUT)
+    if (job->code == MUSTER_ECANCELED && !job->ctx.failed)
+        snprintf(job->ctx.text, sizeof(job->ctx.text),
+                 "handler %.128s gave up when it was told to", job->name);
+    else if (job->code == MUSTER_ETIMEOUT)
         snprintf(job->ctx.text, sizeof(job->ctx.text),
                  "handler %.128s gave up at the deadline", job->name);
     else if (job->code == MUSTER_EREMOTE && !job->ctx.failed)
@@ -181,6 +184,8 @@ void mst_run(mst_job *job)
     job->code = MUSTER_OK;
     if (atomic_load(&job->ctx.canceled)) {
         job->code = MUSTER_ECANCELED;
+        snprintf(job->ctx.text, sizeof(job->ctx.text),
+                 "handler %.128s was cancelled before it began", job->name);
         return;
     }
     here_id = job->id;

@@ -21,6 +21,8 @@
 #include "call/module.h"
 #include "cli/cli.h"
 
+#define CANCEL_MS 5000  /* after ^C, for the program to end by itself */
+#define SIGNAL_MS 500   /* ...and for handlers that do not look */
 #define GIVE_UP_MS 1800 /* after a signal, with everything gone or not */
 
 static const char help[] =
@@ -46,7 +48,10 @@ static const char help[] =
     "  -h, --help                show this\n"
     "\n"
     "Exit status: muster_main's; or 64 usage, 66 SCRIPT.so cannot be loaded,\n"
-    "69 launch failed, 128+N ended by signal N.\n";
+    "69 launch failed, 128+N ended by signal N.\n"
+    "\n"
+    "^C (SIGINT) cancels the work, so that muster_main can end; a second one,\n"
+    "5 s, SIGTERM or SIGHUP end everything.\n";
 
 typedef struct run_options {
     muster_options open;
@@ -207,22 +212,37 @@ typedef struct watcher {
     pthread_t thread;
 } watcher;
 
-/* First signal: everything ends in order. Second one, or too late: at once;
+/* Wait for another signal, or until we are told that it is over. */
+static void watch_more(watcher *w, int64_t ms)
+{
+    const struct timespec left = {ms / 1000, (ms % 1000) * 1000000L};
+
+    while (sigtimedwait(&w->set, NULL, &left) < 0 && errno == EINTR)
+        ;
+}
+
+/* ^C ends the work, and the program with it; the second one, or any other
+ * signal, ends everything in order; the next, or too late: at once, and
  * workers go with us. */
 static void *watch(void *arg)
 {
     watcher *w = (watcher *)arg;
-    const struct timespec left = {GIVE_UP_MS / 1000,
-                                  (GIVE_UP_MS % 1000) * 1000000L};
     int sig;
 
     if (sigwait(&w->set, &sig) != 0 || atomic_load(&w->over))
         return NULL;
     atomic_store(&w->sig, sig);
+    if (sig == SIGINT) {
+        fprintf(stderr, "muster: SIGINT: cancelling the work\n");
+        muster_cancel(w->m);
+        muster_interrupt(w->m, NULL, SIGNAL_MS, MUSTER_FOREVER, NULL);
+        watch_more(w, CANCEL_MS);
+        if (atomic_load(&w->over))
+            return NULL;
+    }
     fprintf(stderr, "muster: SIG%s: ending the workers\n", sigabbrev_np(sig));
     muster_shutdown(w->m);
-    while (sigtimedwait(&w->set, NULL, &left) < 0 && errno == EINTR)
-        ;
+    watch_more(w, GIVE_UP_MS);
     if (!atomic_load(&w->over))
         _exit(MST_CLI_SIGNAL + sig);
     return NULL;
@@ -286,7 +306,7 @@ static int launch(muster *m, const run_options *o)
 
     rc = muster_launch(m, o->n, o->min, &nready, &err);
     if (rc != MUSTER_OK) {
-        if (rc != MUSTER_ECLOSED)
+        if (rc != MUSTER_ECLOSED && rc != MUSTER_ECANCELED)
             fprintf(stderr, "muster run: %s\n", err.text);
         return MST_CLI_LAUNCH;
     }
@@ -294,8 +314,10 @@ static int launch(muster *m, const run_options *o)
         fprintf(stderr, "muster run: going on with %u of %u workers\n", nready,
                 o->n);
     rc = muster_module_ship(m, o->script, &err);
-    if (rc == MUSTER_OK || rc == MUSTER_ECLOSED)
+    if (rc == MUSTER_OK)
         return 0;
+    if (rc == MUSTER_ECLOSED || rc == MUSTER_ECANCELED)
+        return MST_CLI_LAUNCH;
     fprintf(stderr, "muster run: %s\n", err.text);
     return MST_CLI_SCRIPT;
 }

@@ -223,6 +223,7 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_bytes(w, rec->body.at, rec->body.len);
         break;
     case MST_INTERRUPT:
+        mst_write_u64(w, rec->id);
         mst_write_u32(w, rec->signal_ms);
         mst_write_u32(w, rec->end_ms);
         break;
@@ -332,6 +333,7 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->body = get_rest(r);
         break;
     case MST_INTERRUPT:
+        rec->id = mst_read_u64(r);
         rec->signal_ms = mst_read_u32(r);
         rec->end_ms = mst_read_u32(r);
         break;

@@ -35,8 +35,9 @@
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
  *   STOP       manager: mode u8 (0 drain, 1 now)
- *   INTERRUPT  manager: signal_ms u32, end_ms u32 (all ones = never); running
- *              handlers are to give up, see muster_interrupt
+ *   INTERRUPT  manager: id u64 (0 = all that run), signal_ms u32, end_ms u32
+ *              (all ones = never); handlers are to give up, see
+ *              muster_interrupt
  *   BYE        worker: it ends and sends nothing more; code u16, text str
  *   OUTPUT     worker: stream u8, bytes; a line it printed
  *

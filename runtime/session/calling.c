@@ -311,16 +311,21 @@ void mst_calls_lost(mst_member *w, const char *why)
     }
 }
 
-void mst_calls_close(muster *m)
+/* Ending one may end others: begin anew each time. */
+void mst_calls_end(muster *m, bool program, muster_err code, const char *text)
 {
     for (uint32_t i = 0; i <= m->nmembers; i++) {
         mst_member *w = i > 0 ? m->members[i - 1] : m->self;
         mst_call *call;
 
-        while ((call = TAILQ_FIRST(&w->calls)) != NULL) {
+        for (;;) {
+            call = TAILQ_FIRST(&w->calls);
+            if (program && call == &w->load)
+                call = TAILQ_NEXT(call, of_member);
+            if (call == NULL)
+                break;
             call_off(call);
-            mst_call_finish(call, MUSTER_ECLOSED,
-                            "the runtime was closed meanwhile");
+            mst_call_finish(call, code, "%s", text);
         }
     }
 }

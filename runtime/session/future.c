@@ -12,12 +12,14 @@
 
 struct muster_future {
     mst_call call;
-    mst_cmd start, cancel;
+    mst_cmd start, cancel, interrupt;
     mst_notice notice;
     mst_await await;
     muster *m;
-    atomic_uint refs; /* the program's; the call's; cancel's; the callback's */
-    atomic_bool canceling;
+    atomic_uint refs; /* the program's; the call's; cancel's and interrupt's;
+                         the callback's */
+    atomic_bool canceling, interrupting;
+    uint32_t signal_ms, end_ms;
     uint32_t target;
     void (*heir)(void *arg, mst_call *outcome); /* loop only */
     void *heir_arg;
@@ -292,6 +294,28 @@ void muster_future_cancel(muster_future *f)
     f->cancel.run = do_cancel;
     if (!mst_loop_post(&f->m->loop, &f->cancel, false))
         unref(f); /* closed: it has its outcome */
+}
+
+static void do_interrupt(mst_cmd *cmd, void *arg)
+{
+    muster_future *f = MST_OF(muster_future, interrupt, cmd);
+
+    (void)arg;
+    mst_interrupt_call(&f->call, f->signal_ms, f->end_ms);
+    unref(f);
+}
+
+void muster_future_interrupt(muster_future *f, int64_t signal_ms,
+                             int64_t end_ms)
+{
+    if (atomic_exchange(&f->interrupting, true))
+        return;
+    f->signal_ms = mst_interrupt_ms(signal_ms);
+    f->end_ms = mst_interrupt_ms(end_ms);
+    atomic_fetch_add(&f->refs, 1);
+    f->interrupt.run = do_interrupt;
+    if (!mst_loop_post(&f->m->loop, &f->interrupt, false))
+        unref(f);
 }
 
 muster_err muster_future_then(muster_future *f, muster_future_fn fn, void *arg)

@@ -257,12 +257,12 @@ void mst_mappings_lost(muster *m)
             stop(p, MUSTER_EWORKER);
 }
 
-void mst_mappings_close(muster *m)
+void mst_mappings_stop(muster *m, muster_err why)
 {
     mst_mapping *p;
 
     TAILQ_FOREACH (p, &m->mappings, link)
-        stop(p, MUSTER_ECLOSED);
+        stop(p, why);
 }
 
 /* -------------------------------------------------------- begin and end -- */

@@ -273,13 +273,15 @@ void mst_session_settled(muster *m)
 
 static void do_shutdown(muster *m)
 {
+    static const char meanwhile[] = "the runtime was closed meanwhile";
+
     if (m->closing)
         return;
     m->closing = true;
-    mst_starting_abort(m);
+    mst_starting_abort(m, MUSTER_ECLOSED, meanwhile);
     mst_removing_abort(m);
-    mst_mappings_close(m);
-    mst_calls_close(m);
+    mst_mappings_stop(m, MUSTER_ECLOSED);
+    mst_calls_end(m, false, MUSTER_ECLOSED, meanwhile);
     for (uint32_t i = 0; i < m->nmembers; i++)
         mst_stop_member(m->members[i], MST_STOP_NOW);
 }

@@ -41,6 +41,17 @@ static void let_go(mst_call *call)
     mst_calls_canceled(s->m, s->job.id);
 }
 
+bool mst_serve_interrupt(mst_call *call)
+{
+    mst_served *s = (mst_served *)call->server;
+
+    if (call->off != let_go)
+        return false;
+    mst_executor_cancel(&s->m->executor, &s->job, 0);
+    mst_calls_canceled(s->m, s->job.id);
+    return true;
+}
+
 /* The handler's result is in; nobody may wait for it any more. */
 static void deliver(mst_served *s)
 {

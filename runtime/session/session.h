@@ -10,6 +10,7 @@
  *   errands.c    calls that workers make: run here or passed on
  *   channels.c   bounded queues, as calls of rank 0 that may wait
  *   future.c     muster_call, muster_call_start and futures
+ *   interrupting.c  running handlers are to give up, or all there is
  *   broadcast.c  one request to many
  *   map.c        many items: the thread that waits for them
  *   mapping.c    and the loop that hands them out
@@ -193,7 +194,8 @@ const char *mst_member_verdict(const mst_member *w);
 
 bool mst_starting_work(muster *m);        /* true: started some */
 void mst_starting_settled(mst_member *w); /* it is ready, or over */
-void mst_starting_abort(muster *m);       /* closing */
+/* All launches end with `why`. */
+void mst_starting_abort(muster *m, muster_err why, const char *text);
 void mst_removing_settled(mst_member *w); /* its process is gone */
 void mst_removing_abort(muster *m);
 void mst_session_report(void *arg, const mst_report *report);
@@ -226,11 +228,18 @@ mst_origin mst_origin_here(void);
 int64_t mst_origin_until(int64_t until_ms);
 /* Those that the handler of call `by` has made. */
 void mst_calls_canceled(muster *m, uint64_t by);
-/* All calls of a worker; all calls there are. */
+/* All calls of a worker; all calls there are, but modules and blobs on their
+ * way to one that joins when `program` is true. */
 void mst_calls_lost(mst_member *w, const char *why);
-void mst_calls_close(muster *m);
+void mst_calls_end(muster *m, bool program, muster_err code, const char *text);
 void mst_call_fini(mst_call *call); /* frees the outcome */
 void mst_call_error(const mst_call *call, muster_error *err);
+
+/* --------------------------------------------------- interrupting.c */
+
+/* How INTERRUPT says it. */
+uint32_t mst_interrupt_ms(int64_t ms);
+void mst_interrupt_call(mst_call *call, uint32_t signal_ms, uint32_t end_ms);
 
 /* ---------------------------------------------------------- future.c */
 
@@ -242,6 +251,7 @@ void mst_future_pass(muster_future **future,
 /* --------------------------------------------------------- serving.c */
 
 void mst_serve(muster *m, mst_call *call); /* it is pending */
+bool mst_serve_interrupt(mst_call *call);  /* false: it does not run here */
 void mst_served_free(muster *m);           /* no thread runs any more */
 
 /* -------------------------------------------------------- channels.c */
@@ -261,7 +271,7 @@ void mst_errands_drop(mst_member *w); /* its link is gone */
 
 void mst_mappings_ready(mst_member *w);
 void mst_mappings_lost(muster *m); /* a worker is over, or a launch */
-void mst_mappings_close(muster *m);
+void mst_mappings_stop(muster *m, muster_err why);
 
 /* -------------------------------------------------------- shipping.c */
 

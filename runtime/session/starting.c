@@ -375,7 +375,7 @@ muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
     return l.rc;
 }
 
-void mst_starting_abort(muster *m)
+void mst_starting_abort(muster *m, muster_err why, const char *text)
 {
     mst_launching *l, *next;
 
@@ -383,7 +383,7 @@ void mst_starting_abort(muster *m)
         next = TAILQ_NEXT(l, link);
         if (l->over)
             continue;
-        mst_fail(&l->error, MUSTER_ECLOSED, "the runtime was closed meanwhile");
-        launch_over(l, MUSTER_ECLOSED);
+        mst_fail(&l->error, why, "%s", text);
+        launch_over(l, why);
     }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <muster/muster.h>
 #include <muster/worker.h>
@@ -319,3 +320,40 @@ static int launch_here(muster_ctx *ctx, const void *in, size_t len,
     return muster_out_printf(out, "%s", muster_strerror(rc));
 }
 MUSTER_HANDLER(launch_here);
+
+/* Says so and blocks in a system call until a signal ends it; then gives up,
+ * or goes on when it was asked to be deaf ("deaf"). */
+static int blocked(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const bool deaf = len == 4 && memcmp(in, "deaf", 4) == 0;
+    int ends[2];
+    char byte;
+
+    if (pipe(ends) != 0)
+        return muster_fail(ctx, 1, "no pipe");
+    printf("blocked\n");
+    fflush(stdout);
+    while (read(ends[0], &byte, 1) >= 0 || deaf)
+        ;
+    close(ends[0]);
+    close(ends[1]);
+    if (errno != EINTR)
+        return muster_fail(ctx, 2, "no EINTR but %d", errno);
+    return muster_out_printf(
+        out, "%s", muster_ctx_canceled(ctx) ? "interrupted" : "not told");
+}
+MUSTER_HANDLER(blocked);
+
+/* Gives up when it is told. */
+static int looks(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("looking\n");
+    fflush(stdout);
+    while (!muster_ctx_canceled(ctx))
+        sleep_ms(1);
+    return muster_fail(ctx, 9, "I was told");
+}
+MUSTER_HANDLER(looks);

@@ -325,6 +325,10 @@ test_signals() {
             expect $((128 + $(kill -l $sig))) "SIG$sig, $verb" "SIG$sig"
         done
     done
+    begin 2 wait
+    kill -s INT "$pid"
+    finish
+    expect 130 "SIGINT" "cancelling the work" "cancelled"
     begin 2 stuck
     began=$(now_ms)
     kill -s INT "$pid"

@@ -169,11 +169,12 @@ static const golden vectors[] = {
      "0000"
      "02"
      "6c696e65"},
-    {{.kind = MST_INTERRUPT, .signal_ms = 1000, .end_ms = UINT32_MAX},
-     "0000000c"
+    {{.kind = MST_INTERRUPT, .id = 7, .signal_ms = 1000, .end_ms = UINT32_MAX},
+     "00000014"
      "0f"
      "00"
      "0000"
+     "0000000000000007"
      "000003e8"
      "ffffffff"},
 };
