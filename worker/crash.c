@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "call/executor.h"
+#include "output.h"
 
 static int line_fd = -1;
 
@@ -48,6 +49,7 @@ static void crashed(int sig)
             say("\n");
         }
     }
+    mst_output_rescue();
     raise(sig); /* SA_RESETHAND: the default now, so the status is true */
 }
 
@@ -61,6 +63,7 @@ static void exited(int status, void *arg)
         return;
     note(MST_NOTE_HANDLER, handler, id);
     fflush(NULL);
+    mst_output_rescue();
     _exit(status); /* other threads still run; end here */
 }
 

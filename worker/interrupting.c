@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "crash.h"
+#include "output.h"
 #include "worker.h"
 
 static int64_t after(uint32_t ms)
@@ -24,6 +25,7 @@ static void end_here(const mst_task *task)
     mst_note_why(why);
     if (ftrylockfile(stdout) == 0) /* else the handler holds it */
         fflush(stdout);
+    mst_output_rescue();
     _exit(MST_EXIT_STUCK);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "crash.h"
+#include "output.h"
 #include "worker.h"
 
 static void task_free(mst_worker *w, mst_task *task)
@@ -309,6 +310,7 @@ static void on_welcome(mst_worker *w, const mst_record *r)
     w->heartbeat_ms = r->heartbeat_ms;
     w->grace_ms = r->grace_ms;
     w->dial.state = MST_DIAL_ON;
+    mst_output_on(w);
     if (w->has_executor)
         return;
     w->has_executor = true;
@@ -339,6 +341,7 @@ void mst_worker_cut(mst_worker *w)
     mst_task *task, *next;
 
     w->incoming = NULL;
+    w->output_room = 0;
     mst_asking_lost(w, MUSTER_ELOST, "the link to the manager was cut");
     mst_blobs_clear(&w->blobs); /* the manager puts them again */
     for (task = TAILQ_FIRST(&w->tasks); task != NULL; task = next) {
@@ -387,6 +390,9 @@ void mst_worker_record(void *worker, const mst_record *r)
     case MST_CREDIT:
         if (!mst_lane_credit(&w->dial.lane, r->credit))
             mst_worker_end(w, MST_EXIT_REFUSED, "credit that was never used");
+        break;
+    case MST_TAKEN:
+        mst_output_taken(w, r->credit);
         break;
     case MST_STOP:
         w->ending = r->mode == MST_STOP_NOW ? MST_ENDING_NOW : MST_ENDING_DRAIN;

@@ -66,6 +66,16 @@ muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
     return no(err);
 }
 
+size_t muster_list(muster *m, muster_info *infos, size_t max)
+{
+    return 0;
+}
+
+bool muster_print_list(muster *m, FILE *to)
+{
+    return false;
+}
+
 const char *muster_state_name(muster_state state)
 {
     return "unknown";

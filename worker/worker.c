@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "call/registry.h"
 #include "crash.h"
+#include "output.h"
 
 #define TICK_MS 100      /* while there is no connection            */
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
@@ -69,16 +70,9 @@ static void heard_line(void *arg, uint32_t events)
 static void look_for_end(mst_worker *w)
 {
     if (terminated != 0) {
-        const char *why = terminated == SIGTERM ? "terminated by SIGTERM"
-                                                : "terminated by SIGINT";
-        const mst_record bye = {.kind = MST_BYE,
-                                .code = MUSTER_ECANCELED,
-                                .text = {why, strlen(why)}};
-
-        if (w->dial.state == MST_DIAL_ON)
-            mst_lane_put(&w->dial.lane, &bye);
         mst_worker_stop_jobs(w);
-        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "%s", why);
+        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIG%s",
+                       terminated == SIGTERM ? "TERM" : "INT");
     } else if (w->ending == MST_ENDING_NOW) {
         mst_worker_end(w, MST_EXIT_OK, "told to end");
     } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks)) {
@@ -200,9 +194,27 @@ static muster_err set_up(mst_worker *w, muster_error *err)
         rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
                           EPOLLIN | EPOLLRDHUP, err);
     }
+    if (rc == MUSTER_OK && w->line_fd < 0)
+        rc = mst_output_start(w, err);
     if (rc == MUSTER_OK)
         rc = mst_dial_init(&w->dial, &w->loop.poll, &w->cookie, err);
     return rc;
+}
+
+/* The last word, behind results and output. */
+static void say_bye(mst_worker *w)
+{
+    const mst_record bye = {.kind = MST_BYE,
+                            .code = w->status == MST_EXIT_OK ? MUSTER_OK
+                                                             : MUSTER_ECANCELED,
+                            .text = {w->why, strlen(w->why)}};
+
+    mst_output_end(w);
+    mst_dial_work(&w->dial);
+    if (w->dial.state != MST_DIAL_ON)
+        return;
+    mst_lane_put(&w->dial.lane, &bye);
+    mst_lane_flush(&w->dial.lane);
 }
 
 /* Handlers return or are left; results that are ready still go out. */
@@ -215,7 +227,7 @@ static void wind_up(mst_worker *w)
     if (!w->has_executor || mst_executor_stop(&w->executor, until)) {
         mst_registry_end();
         fflush(NULL);
-        mst_dial_work(&w->dial);
+        say_bye(w);
         mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
         mst_worker_free_jobs(w);
         mst_asking_fini(w);
@@ -226,9 +238,12 @@ static void wind_up(mst_worker *w)
     }
     if (w->status == MST_EXIT_OK) {
         w->status = MST_EXIT_STUCK;
-        mst_note_why("a handler did not return in time");
+        snprintf(w->why, sizeof(w->why), "a handler did not return in time");
+        mst_note_why(w->why);
     }
     fflush(stdout);
+    say_bye(w);
+    mst_dial_fini(&w->dial, 100);
     _exit(w->status);
 }
 

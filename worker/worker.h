@@ -69,9 +69,10 @@ typedef struct mst_worker {
     mst_blobs blobs;
     muster asking;
     mst_cookie cookie;
-    mst_timer tick, escalate;
-    mst_watch line; /* the inherited socket: its end is the manager's */
-    int line_fd;    /* -1: none */
+    mst_timer tick, escalate, output;
+    uint32_t output_room; /* of what is printed: may be sent */
+    mst_watch line;       /* the inherited socket: its end is the manager's */
+    int line_fd;          /* -1: none */
     bool has_executor;
     TAILQ_HEAD(, mst_task) tasks;
     mst_task *incoming; /* its request is not complete yet */

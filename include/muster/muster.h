@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <muster/error.h>
 
@@ -47,7 +48,8 @@ typedef struct muster_future muster_future;
 typedef enum muster_launcher {
     MUSTER_LAUNCHER_AUTO,  /* k8s inside a Pod, else local */
     MUSTER_LAUNCHER_LOCAL, /* child processes              */
-    MUSTER_LAUNCHER_K8S    /* Pods                         */
+    MUSTER_LAUNCHER_K8S,   /* Pods                         */
+    MUSTER_LAUNCHER_JOIN   /* by hand, from join files     */
 } muster_launcher;
 
 typedef enum muster_state {
@@ -99,8 +101,14 @@ typedef struct muster_options {
     muster_launcher launcher;   /* AUTO                                       */
     const char *worker;         /* path of muster-worker; NULL: MUSTER_WORKER,
                                    beside the library or program, then PATH   */
-    const char *listen;         /* address to bind, "127.0.0.1", "::1"; NULL:
-                                   127.0.0.1 for the local launcher           */
+    const char *listen;         /* address to bind, "127.0.0.1", "::1",
+                                   "0.0.0.0"; NULL: 127.0.0.1                 */
+    const char *advertise;      /* address that workers connect to; NULL: the
+                                   one that is bound, or those of this
+                                   machine when that is 0.0.0.0 or ::         */
+    const char *join_dir;       /* JOIN: where the join files are written;
+                                   NULL: muster-SESSION in the current
+                                   directory                                  */
     uint16_t port;              /* 0: any free port                           */
     uint32_t threads;           /* handlers at a time on each worker; 1       */
     uint32_t serve_threads;     /* handlers at a time on the manager; 1       */
@@ -123,9 +131,9 @@ typedef struct muster_options {
 
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
-        sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, 0, 1, 1,     \
-            180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, MUSTER_LOG_WARN,  \
-            NULL, NULL, NULL, NULL                                             \
+        sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
+            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL,          \
+            MUSTER_LOG_WARN, NULL, NULL, NULL, NULL                            \
     }
 
 /* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both
@@ -248,6 +256,25 @@ typedef struct muster_info {
  */
 MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
                                          muster_info *info, muster_error *err);
+
+/* The same of all workers there ever were, at one moment, by rank.
+ *
+ *   infos, max   filled with at most max of them; NULL, 0 only counts
+ *
+ * Thread:  any.
+ * Success: how many there are, which may be more than max; 0 after
+ *          muster_close.
+ */
+MUSTER_API size_t muster_list(muster *m, muster_info *infos, size_t max);
+
+/* Write that as a table, as ps(1) does: rank, state, process, calls
+ * outstanding, seconds since it was last heard, name, and why it ended. What
+ * SIGUSR1 does in `muster run`.
+ *
+ * Thread:  any.
+ * Success: true; false: no memory, or `to` has an error.
+ */
+MUSTER_API bool muster_print_list(muster *m, FILE *to);
 
 /* ------------------------------------------------------------- modules -- */
 

@@ -7,6 +7,7 @@
 #ifndef MST_LAUNCHER_H
 #define MST_LAUNCHER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,14 +24,16 @@ typedef enum mst_report_kind {
     MST_REPORT_STARTED, /* it runs: pid and name are set                     */
     MST_REPORT_OUTPUT,  /* a line it printed                                 */
     MST_REPORT_NOTE,    /* its own last words about why it ends              */
-    MST_REPORT_ENDED    /* it is over, and all its output was reported       */
+    MST_REPORT_ENDED    /* it is over, and all its output was reported;
+                           unseen: it is given up                            */
 } mst_report_kind;
 
 typedef struct mst_report {
     mst_report_kind kind;
     uint32_t rank, incarnation;
     int64_t pid;      /* STARTED                                            */
-    const char *name; /* STARTED: "pid 123", a Pod's name                   */
+    const char *name; /* STARTED: "pid 123", a Pod's name, a join file      */
+    bool unseen;      /* the launcher does not see how its process ends     */
     int stream;       /* OUTPUT: 1 or 2                                     */
     const char *text; /* OUTPUT, NOTE: not terminated                       */
     size_t len;
@@ -53,6 +56,8 @@ typedef struct mst_launcher {
                         muster_error *err);
     /* End one; unknown ranks are ignored. ENDED follows. */
     void (*end)(struct mst_launcher *self, uint32_t rank, mst_end how);
+    /* It takes calls: what was only for its start can go. May be NULL. */
+    void (*ready)(struct mst_launcher *self, uint32_t rank);
     /* Output is read or not (a sink that cannot follow). */
     void (*flow)(struct mst_launcher *self, bool read);
     /* Kill what is left without reports, and free. */

@@ -18,6 +18,7 @@ static const char *const names[MST_KINDS] = {
     [MST_BYE] = "BYE",
     [MST_OUTPUT] = "OUTPUT",
     [MST_INTERRUPT] = "INTERRUPT",
+    [MST_TAKEN] = "TAKEN",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -213,6 +214,7 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u64(w, rec->id);
         break;
     case MST_CREDIT:
+    case MST_TAKEN:
         mst_write_u32(w, rec->credit);
         break;
     case MST_STOP:
@@ -321,6 +323,7 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->id = mst_read_u64(r);
         break;
     case MST_CREDIT:
+    case MST_TAKEN:
         rec->credit = mst_read_u32(r);
         break;
     case MST_STOP:

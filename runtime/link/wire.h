@@ -39,7 +39,9 @@
  *              (all ones = never); handlers are to give up, see
  *              muster_interrupt
  *   BYE        worker: it ends and sends nothing more; code u16, text str
- *   OUTPUT     worker: stream u8, bytes; a line it printed
+ *   OUTPUT     worker: stream u8, bytes that it printed; no more than
+ *              MST_WIRE_OUTPUT of them that are not TAKEN
+ *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -70,7 +72,8 @@
 #define MST_WIRE_TEXT 255u                 /* longest sentence             */
 #define MST_WIRE_FIELDS 640u /* most bytes of a record without its payload */
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
-#define MST_WIRE_WINDOW ((uint32_t)4 << 20) /* credit at the start, bytes   */
+#define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
+#define MST_WIRE_OUTPUT ((uint32_t)256 << 10) /* OUTPUT that is not TAKEN   */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */
@@ -91,6 +94,7 @@ typedef enum mst_kind {
     MST_BYE,
     MST_OUTPUT,
     MST_INTERRUPT,
+    MST_TAKEN,
     MST_KINDS
 } mst_kind;
 
@@ -131,7 +135,7 @@ typedef struct mst_record {
     mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
     uint64_t total;  /* CALL RESULT                                  */
     uint64_t offset; /* CHUNK                                        */
-    uint32_t credit; /* CREDIT                                       */
+    uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
 } mst_record;

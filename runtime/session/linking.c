@@ -29,6 +29,16 @@ void mst_link_dirty(mst_member *w)
     TAILQ_INSERT_TAIL(&w->m->dirty, w, dirty_link);
 }
 
+/* Of one whose process is not seen no other end will be reported. */
+static void over_by_its_word(mst_member *w, int status, const char *why)
+{
+    if (w->why_note != NULL)
+        return; /* it had said more */
+    w->exit_status = status;
+    w->why_note = mst_strdup(why);
+    w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+}
+
 static void cut(mst_member *w, const char *why)
 {
     mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
@@ -37,6 +47,8 @@ static void cut(mst_member *w, const char *why)
     /* LEAVING stays LEAVING, but nothing more comes through this link */
     mst_link_drop(w);
     mst_calls_lost(w, why);
+    if (w->unseen)
+        over_by_its_word(w, -1, why);
 }
 
 /* The connection seems gone. A process that crashed closes its sockets before
@@ -75,6 +87,7 @@ void mst_link_drop(mst_member *w)
     w->fd = -1;
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
+    mst_tell_printed_end(w);
 }
 
 /* One record to a connection that is nobody's yet. */
@@ -136,6 +149,16 @@ static bool same_build(const mst_build *there, char *why, size_t bytes)
     return false;
 }
 
+static void name_unseen(mst_member *w, const mst_record *hello)
+{
+    char name[MUSTER_NAME_TEXT];
+
+    snprintf(name, sizeof(name), "%.*s pid %u", (int)(hello->text.len & 127),
+             hello->text.at, hello->pid);
+    mst_free(w->name);
+    w->name = mst_strdup(name);
+}
+
 static void welcome(mst_member *w, const mst_route *route, int fd,
                     const mst_record *hello)
 {
@@ -161,6 +184,8 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     mst_lane_init(&w->lane, send_message, w);
     mst_lane_put(&w->lane, &record);
     mst_link_dirty(w);
+    if (w->unseen)
+        name_unseen(w, hello);
     mst_member_event(w, MST_EV_HELLO, "connected from %.*s, pid %u",
                      (int)(hello->text.len & 127), hello->text.at, hello->pid);
     if (w->state == MUSTER_JOINING)
@@ -240,6 +265,17 @@ void mst_link_loaded(mst_member *w)
 
 /* ------------------------------------------------------------- records -- */
 
+static void on_bye(mst_member *w, const mst_record *r)
+{
+    char why[MUSTER_ERROR_TEXT];
+
+    snprintf(why, sizeof(why), "%.*s", (int)r->text.len, r->text.at);
+    mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE", "rank=%u why=%s",
+                 w->rank, why);
+    if (w->unseen)
+        over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
+}
+
 static void on_record(mst_member *w, const mst_record *r)
 {
     switch (r->kind) {
@@ -271,11 +307,14 @@ static void on_record(mst_member *w, const mst_record *r)
                              w->rank);
         break;
     case MST_BYE:
-        mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE",
-                     "rank=%u why=%.*s", w->rank, (int)r->text.len, r->text.at);
+        on_bye(w, r);
         break;
     case MST_OUTPUT:
-        mst_tell_output(w, r->mode == 2 ? 2 : 1, r->body.at, r->body.len);
+        if (!mst_tell_printed(w, r->mode == 2 ? 2 : 1, r->body.at, r->body.len))
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u broke the protocol: more output than "
+                             "it may send",
+                             w->rank);
         break;
     case MST_HEARTBEAT:
         break;

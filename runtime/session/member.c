@@ -95,6 +95,8 @@ void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
+    mst_free(w->lines[0].held);
+    mst_free(w->lines[1].held);
     mst_call_fini(&w->load);
     mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
@@ -118,6 +120,8 @@ static void consequences(mst_member *w, muster_state from, const char *why)
         atomic_fetch_sub(&m->nready, 1);
     if (w->state == MUSTER_READY)
         atomic_fetch_add(&m->nready, 1);
+    if (w->state == MUSTER_READY && m->launcher->ready != NULL)
+        m->launcher->ready(m->launcher, w->rank);
     if (w->state == MUSTER_CUT)
         w->cut_ms = mst_now_ms();
     if (w->state == MUSTER_CUT || mst_life_over(w->state)) {
@@ -186,6 +190,8 @@ static const char *own_words(int status)
         return "the manager refused it";
     case 77:
         return "a handler did not return in time";
+    case 130:
+        return "terminated by SIGINT";
     case 143:
         return "terminated by SIGTERM";
     default:
@@ -209,6 +215,10 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
                  w->rank, abbrev != NULL ? abbrev : "?", in, handler,
                  w->exit_signal == SIGKILL ? " (by hand, or for want of memory)"
                                            : "");
+    else if (w->unseen)
+        snprintf(text, bytes, "worker %u ended%s%.200s", w->rank,
+                 why != NULL ? ": " : ", nothing is known of how",
+                 why != NULL ? why : "");
     else if (w->handler_note != NULL)
         snprintf(text, bytes, "worker %u: handler %.100s called exit(%d)",
                  w->rank, handler, w->exit_status);
@@ -267,6 +277,23 @@ size_t muster_ranks(muster *m, uint32_t *ranks, size_t max)
     return mst_session_run(m, query_ranks, &q) ? q.n : 0;
 }
 
+static void fill(const mst_member *w, muster_info *info)
+{
+    *info = (muster_info){.rank = w->rank,
+                          .incarnation = w->incarnation,
+                          .state = w->state,
+                          .pid = w->pid,
+                          .calls = w->ncalls,
+                          .silent_ms = -1,
+                          .exit_status = w->exit_status,
+                          .exit_signal = w->exit_signal};
+    if (w->linked)
+        info->silent_ms = mst_now_ms() - w->lane.heard_ms;
+    snprintf(info->name, sizeof(info->name), "%s",
+             w->name != NULL ? w->name : "");
+    snprintf(info->verdict, sizeof(info->verdict), "%s", mst_member_verdict(w));
+}
+
 typedef struct info_query {
     uint32_t rank;
     muster_info *info;
@@ -278,23 +305,9 @@ static void query_info(muster *m, void *arg)
     info_query *q = (info_query *)arg;
     const mst_member *w = mst_member_get(m, q->rank);
 
-    if (w == NULL)
-        return;
-    q->found = true;
-    *q->info = (muster_info){.rank = w->rank,
-                             .incarnation = w->incarnation,
-                             .state = w->state,
-                             .pid = w->pid,
-                             .calls = w->ncalls,
-                             .silent_ms = -1,
-                             .exit_status = w->exit_status,
-                             .exit_signal = w->exit_signal};
-    if (w->linked)
-        q->info->silent_ms = mst_now_ms() - w->lane.heard_ms;
-    snprintf(q->info->name, sizeof(q->info->name), "%s",
-             w->name != NULL ? w->name : "");
-    snprintf(q->info->verdict, sizeof(q->info->verdict), "%s",
-             mst_member_verdict(w));
+    q->found = w != NULL;
+    if (q->found)
+        fill(w, q->info);
 }
 
 muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
@@ -307,4 +320,25 @@ muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
     if (!q.found)
         return mst_fail(err, MUSTER_EWORKER, "there is no worker %u", rank);
     return MUSTER_OK;
+}
+
+typedef struct list_query {
+    muster_info *infos;
+    size_t max, n;
+} list_query;
+
+static void query_list(muster *m, void *arg)
+{
+    list_query *q = (list_query *)arg;
+
+    q->n = m->nmembers;
+    for (size_t i = 0; i < q->n && i < q->max; i++)
+        fill(m->members[i], &q->infos[i]);
+}
+
+size_t muster_list(muster *m, muster_info *infos, size_t max)
+{
+    list_query q = {infos, infos != NULL ? max : 0, 0};
+
+    return mst_session_run(m, query_list, &q) ? q.n : 0;
 }

@@ -13,6 +13,7 @@
 #include "base/fail.h"
 #include "call/module.h"
 #include "call/registry.h"
+#include "launch/join.h"
 #include "launch/local.h"
 #include "session/session.h"
 
@@ -33,7 +34,7 @@ int64_t mst_deadline(const muster *m, int64_t timeout_ms)
 
 const char *muster_endpoint(const muster *m)
 {
-    return m->hub.endpoint;
+    return m->cookie.addresses[0];
 }
 
 const char *muster_session(const muster *m)
@@ -75,7 +76,7 @@ static muster_err check_options(const muster_options *o, muster_error *err)
         return mst_fail(err, MUSTER_ENOTSUP,
                         "this build has no launcher for Kubernetes yet; use "
                         "the local one");
-    if ((unsigned)o->launcher > MUSTER_LAUNCHER_K8S)
+    if ((unsigned)o->launcher > MUSTER_LAUNCHER_JOIN)
         return mst_fail(err, MUSTER_EINVAL, "there is no launcher %d",
                         (int)o->launcher);
     return MUSTER_OK;
@@ -109,8 +110,7 @@ static void resume_output(mst_cmd *cmd, void *arg)
     muster *m = (muster *)arg;
 
     mst_free(cmd);
-    if (m->launcher != NULL)
-        m->launcher->flow(m->launcher, true);
+    mst_tell_resume(m);
 }
 
 /* Any thread: the sink of output has caught up. */
@@ -139,8 +139,6 @@ static void destroy(muster *m)
     mst_blobs_fini(&m->blobs);
     mst_pending_fini(&m->pending);
     mst_root_destroy(&m->root);
-    mst_free(m->listen);
-    mst_free(m->worker);
     mst_await_fini(&m->any);
     mst_loop_fini(&m->loop);
     mst_notify_fini(&m->notify);
@@ -187,10 +185,28 @@ static muster *create(const muster_options *options)
     return m;
 }
 
+static muster_err open_launcher(muster *m, const muster_options *o,
+                                muster_error *err)
+{
+    char path[PATH_MAX];
+    muster_err rc;
+
+    if (o->launcher == MUSTER_LAUNCHER_JOIN) {
+        snprintf(path, sizeof(path), "muster-%.8s", m->session);
+        return mst_join_create(&m->launcher, &m->loop.poll, &m->log,
+                               o->join_dir != NULL ? o->join_dir : path,
+                               mst_session_report, m, err);
+    }
+    rc = mst_local_find(o->worker, path, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    return mst_local_create(&m->launcher, &m->loop.poll, &m->log, path, o->env,
+                            mst_session_report, m, err);
+}
+
 static muster_err open_all(muster *m, const muster_options *o,
                            muster_error *err)
 {
-    char worker[PATH_MAX];
     muster_err rc = mst_root_create(&m->root, err);
 
     if (rc != MUSTER_OK)
@@ -199,16 +215,15 @@ static muster_err open_all(muster *m, const muster_options *o,
     sodium_bin2hex(m->session, sizeof(m->session), m->session_id,
                    sizeof(m->session_id));
     raise_descriptor_limit();
-    rc = mst_local_find(o->worker, worker, err);
+    rc = mst_loop_init(&m->loop, work, m, err);
     if (rc == MUSTER_OK)
-        rc = mst_loop_init(&m->loop, work, m, err);
+        rc = open_launcher(m, o, err);
     if (rc == MUSTER_OK)
         rc = mst_hub_open(
             &m->hub, &m->loop.poll, o->listen != NULL ? o->listen : "127.0.0.1",
             o->port, o->heartbeat_timeout_ms, mst_root_manager(m->root), err);
     if (rc == MUSTER_OK)
-        rc = mst_local_create(&m->launcher, &m->loop.poll, &m->log, worker,
-                              o->env, mst_session_report, m, err);
+        rc = mst_addresses(m, o->advertise, err);
     if (rc == MUSTER_OK) /* handlers that the program itself has */
         rc = mst_registry_collect("the program", NULL, err);
     m->self = mst_member_self(m);
@@ -264,9 +279,13 @@ void mst_session_settled(muster *m)
 {
     if (m->all_ended == NULL)
         return;
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        if (m->members[i]->process)
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        const mst_member *w = m->members[i];
+
+        /* it has ended, but its last words are not read yet */
+        if (w->process || (w->ended && !mst_life_over(w->state)))
             return;
+    }
     mst_loop_done(&m->loop, m->all_ended);
     m->all_ended = NULL;
 }

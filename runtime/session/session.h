@@ -1,6 +1,7 @@
 /* session.h - one opened runtime, and what its files say to each other.
  *
  *   open.c       muster_open, muster_shutdown, muster_close
+ *   addresses.c  what workers connect to
  *   member.c     ranks and their lives; verdicts
  *   starting.c   muster_launch, the launcher's reports
  *   removing.c   muster_remove
@@ -35,6 +36,8 @@
 #include "call/executor.h"
 #include "call/pending.h"
 #include "launch/launcher.h"
+#include "launch/lines.h"
+#include "link/cookie.h"
 #include "link/hub.h"
 #include "link/keys.h"
 #include "link/life.h"
@@ -91,6 +94,7 @@ typedef struct mst_member {
     TAILQ_ENTRY(mst_member) to_start;
     /* process */
     bool process; /* started, and its end not reported */
+    bool unseen;  /* its end is known only by its own word */
     bool ended;   /* reported; its last messages are awaited */
     int64_t pid, ended_ms;
     int exit_status, exit_signal;
@@ -115,6 +119,8 @@ typedef struct mst_member {
     mst_payload *load_body;
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
+    mst_lines lines[2]; /* of what it prints, when that comes by the link */
+    uint32_t owed;      /* bytes of it that are not said to be taken */
     char *name, *verdict;
 } mst_member;
 
@@ -130,7 +136,8 @@ typedef struct mst_shipment {
 struct muster {
     atomic_uint refs;       /* the program's, and one for each future */
     muster_options options; /* strings replaced by copies */
-    char *listen, *worker;
+    mst_cookie cookie;      /* what all have in common */
+    bool output_full;       /* the sink cannot follow */
     mst_log log;
     mst_loop loop;
     mst_hub hub;
@@ -174,6 +181,11 @@ void mst_session_ref(muster *m);
 void mst_session_unref(muster *m);
 /* A worker's process is gone: muster_close may have waited for the last. */
 void mst_session_settled(muster *m);
+
+/* ------------------------------------------------------- addresses.c */
+
+/* From what is bound, or what is asked for, into the cookies. */
+muster_err mst_addresses(muster *m, const char *advertise, muster_error *err);
 
 /* ---------------------------------------------------------- member.c */
 
@@ -281,6 +293,10 @@ void mst_shipments_free(muster *m);
 
 void mst_tell_event(mst_member *w, muster_state from, const char *text);
 void mst_tell_output(mst_member *w, int stream, const char *line, size_t len);
+/* What it printed, by its connection; false: more than it may. */
+bool mst_tell_printed(mst_member *w, int stream, const char *data, size_t len);
+void mst_tell_printed_end(mst_member *w); /* no more will come */
+void mst_tell_resume(muster *m);          /* the sink has caught up */
 
 /* What the options say about timeouts, as an absolute deadline. */
 int64_t mst_deadline(const muster *m, int64_t timeout_ms);

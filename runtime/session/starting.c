@@ -36,19 +36,15 @@ static muster_err start_one(mst_member *w, muster_error *err)
 {
     muster *m = w->m;
     char text[MST_COOKIE_BYTES];
-    mst_cookie cookie = {
-        .rank = w->rank, .incarnation = w->incarnation, .naddresses = 1};
+    mst_cookie cookie = m->cookie;
     mst_start start = {w->rank, w->incarnation, text, 0};
     mst_pair pair;
     muster_err rc;
 
-    memcpy(cookie.session, m->session, sizeof(cookie.session));
-    snprintf(cookie.addresses[0], sizeof(cookie.addresses[0]), "%s",
-             m->hub.endpoint);
+    cookie.rank = w->rank;
+    cookie.incarnation = w->incarnation;
     mst_root_worker(m->root, w->rank, w->incarnation, &pair);
     memcpy(cookie.secret_key, pair.secret_key, sizeof(cookie.secret_key));
-    memcpy(cookie.manager_key, mst_root_manager(m->root)->public_key,
-           sizeof(cookie.manager_key));
     start.cookie_len = mst_cookie_print(&cookie, text, sizeof(text));
     rc = m->launcher->start(m->launcher, &start, err);
     sodium_memzero(&pair, sizeof(pair));
@@ -120,6 +116,7 @@ void mst_session_report(void *arg, const mst_report *report)
     switch (report->kind) {
     case MST_REPORT_STARTED:
         w->process = true;
+        w->unseen = report->unseen;
         w->pid = report->pid;
         mst_free(w->name);
         w->name = mst_strdup(report->name);
@@ -135,7 +132,8 @@ void mst_session_report(void *arg, const mst_report *report)
         w->process = false;
         w->ended = true;
         w->ended_ms = mst_now_ms();
-        w->exit_status = report->exit_status;
+        if (!report->unseen)
+            w->exit_status = report->exit_status;
         w->exit_signal = report->exit_signal;
         if (mst_life_over(w->state))
             mst_starting_settled(w);

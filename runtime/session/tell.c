@@ -48,6 +48,7 @@ static void post(muster *m, mst_notice *notice)
                      "no thread for callbacks");
         mst_free(notice);
     } else if (full && m->launcher != NULL) {
+        m->output_full = true;
         m->launcher->flow(m->launcher, false);
     }
 }
@@ -91,4 +92,57 @@ void mst_tell_output(mst_member *w, int stream, const char *line, size_t len)
     n->len = len;
     memcpy(n->line, line, len);
     post(w->m, &n->notice);
+}
+
+/* ------------------------------------------ what comes by a connection -- */
+
+#define OWE_MOST (MST_WIRE_OUTPUT / 8)
+
+static void say_taken(mst_member *w)
+{
+    const mst_record taken = {.kind = MST_TAKEN, .credit = w->owed};
+
+    if (!w->linked || w->owed == 0)
+        return;
+    w->owed = 0;
+    mst_lane_put(&w->lane, &taken);
+    mst_link_dirty(w);
+}
+
+static void on_stdout(void *arg, const char *line, size_t len)
+{
+    mst_tell_output((mst_member *)arg, 1, line, len);
+}
+
+static void on_stderr(void *arg, const char *line, size_t len)
+{
+    mst_tell_output((mst_member *)arg, 2, line, len);
+}
+
+bool mst_tell_printed(mst_member *w, int stream, const char *data, size_t len)
+{
+    if (len > MST_WIRE_OUTPUT - w->owed)
+        return false;
+    w->owed += (uint32_t)len;
+    mst_lines_feed(&w->lines[stream - 1], data, len,
+                   stream == 1 ? on_stdout : on_stderr, w);
+    if (!w->m->output_full && w->owed >= OWE_MOST)
+        say_taken(w);
+    return true;
+}
+
+void mst_tell_printed_end(mst_member *w)
+{
+    w->owed = 0;
+    mst_lines_end(&w->lines[0], on_stdout, w);
+    mst_lines_end(&w->lines[1], on_stderr, w);
+}
+
+void mst_tell_resume(muster *m)
+{
+    m->output_full = false;
+    if (m->launcher != NULL)
+        m->launcher->flow(m->launcher, true);
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        say_taken(m->members[i]);
 }

@@ -2,22 +2,23 @@
 # it_run.sh - the muster tool: what it says, its exit statuses, and its end,
 # with and without warning.
 #
-# Usage: it_run.sh MUSTER SCRIPT_SO LAME_WORKER MODULES SLOW
+# Usage: it_run.sh MUSTER WORKER SCRIPT_SO LAME_WORKER MODULES SLOW
 #
 #   MODULES  a folder with module_NAME/NAME.so
 #   SLOW     how many times longer everything may take
 set -u
 export LC_ALL=C
 
-if [ $# -ne 5 ]; then
+if [ $# -ne 6 ]; then
     sed -n 's/^# \(Usage\)/\1/p' "$0" >&2
     exit 2
 fi
 muster=$1
-script=$2
-lame=$3
-modules=$4
-slow=$5
+worker=$2
+script=$3
+lame=$4
+modules=$5
+slow=$6
 checks=0
 failures=0
 pid=
@@ -192,7 +193,7 @@ test_usage() {
     run run --help
     expect 0 "run --help"
     for word in --workers --min --launcher --threads --pending-timeout \
-        --log-level "64 usage" "66 " "69 " "128+N"; do
+        --listen --port --advertise --join-dir --output --timestamps --log-level "64 usage" "66 " "69 " "128+N"; do
         grep -qF -e "$word" "$out" || fail "run --help: nothing of $word"
     done
     run --version
@@ -232,7 +233,7 @@ test_launch_errors() {
     expect 69 "workers that end" "0 of 2 workers" "status 1"
     MUSTER_WORKER=/nonexistent/w run run -n 2 "$script" status 0
     expect 69 "no worker program" /nonexistent/w
-    run run -n 1 --listen 192.0.2.1 "$script" status 0
+    run run -n 1 --launcher local --listen=192.0.2.1 "$script" status 0
     expect 69 "not our address" 192.0.2.1
     begin 1 wait
     port=$(ss_port)
@@ -310,6 +311,88 @@ test_output() {
     expect 1 "full stdout"
 }
 
+# lines WHAT FILE LINE...: these and no others, in any order.
+lines() {
+    local what=$1 file=$2
+    shift 2
+    checks=$((checks + 1))
+    [ "$(sort "$file")" = "$(printf '%s\n' "$@" | sort)" ] && return
+    fail "$what: other lines"
+    show
+}
+
+test_output_modes() {
+    local stamp='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z '
+    run run -n 2 --output plain "$script" say
+    expect 0 "--output plain"
+    lines "--output plain" "$out" "I am 1 of 2" "I am 2 of 2" \
+        "without an end" "without an end"
+    run run -n 2 --output none "$script" say
+    expect 0 "--output none"
+    if [ -s "$out" ] || [ -s "$err" ]; then fail "--output none: some"; fi
+    run run -n 2 --output "dir=$dir/logs" "$script" say
+    expect 0 "--output dir"
+    if [ -s "$out" ] || [ -s "$err" ]; then fail "--output dir: elsewhere"; fi
+    lines "--output dir" "$dir/logs/worker-2.log" "I am 2 of 2" \
+        "and complain" "without an end"
+    run run -n 2 --output "dir=$dir/text.so/x" "$script" say
+    expect 1 "--output dir in a file" "$dir/text.so/x" "Not a directory"
+    mkdir -p "$dir/full"
+    ln -s /dev/full "$dir/full/worker-1.log"
+    run run -n 2 --output "dir=$dir/full" "$script" say
+    expect 1 "--output dir, disk full" "worker-1.log" "No space left"
+    cat "$out" "$err" | grep -q "From worker 1:.*I am 1 of 2" ||
+        fail "--output dir, disk full: a line is lost"
+    run run -n 1 --timestamps "$script" say
+    expect 0 "--timestamps"
+    [ "$(grep -cE "${stamp}From worker 1:" "$out")" -eq 2 ] ||
+        fail "--timestamps: without"
+    run run -n 1 --output some "$script" say
+    expect 64 "--output some" "--output" "some"
+    run run -n 1 --output dir= "$script" say
+    expect 64 "--output dir=" "--output"
+}
+
+# By hand, as somebody would with what is printed.
+test_listen() {
+    local n=0 file
+    timeout 30 "$muster" run -n 2 --listen --port 0 --join-dir "$dir/join" \
+        "$script" say >"$out" 2>"$err" &
+    pid=$!
+    while [ "$(grep -c 'muster-worker --cookie' "$err")" -lt 2 ] &&
+        [ $((n += 1)) -lt 500 ]; do
+        sleep 0.02
+    done
+    workers=()
+    while read -r file; do
+        "$worker" --cookie "$file" >/dev/null 2>&1 &
+        workers+=($!)
+    done < <(sed -n 's/.*muster-worker --cookie //p' "$err")
+    [ ${#workers[@]} -eq 2 ] || fail "--listen: not two commands"
+    wait "$pid"
+    status=$?
+    pid=
+    expect 0 "--listen"
+    lines "--listen" "$out" "From worker 1:	I am 1 of 2" \
+        "From worker 2:	I am 2 of 2" "From worker 1:	without an end" \
+        "From worker 2:	without an end"
+    for n in "${workers[@]}"; do
+        wait "$n" || fail "--listen: a worker ended with $?"
+    done
+    [ ! -e "$dir/join" ] || fail "--listen: join files stay"
+    workers=()
+}
+
+test_list() {
+    local n=0
+    begin 2 wait
+    kill -s USR1 "$pid"
+    until grep -q RANK "$err" || [ $((n += 1)) -gt 200 ]; do sleep 0.02; done
+    kill "$pid"
+    finish
+    expect 143 "SIGUSR1" "RANK" "1  ready" "2  ready"
+}
+
 # -------------------------------------------------------------- how it ends --
 
 test_signals() {
@@ -360,6 +443,9 @@ test_launch_errors
 test_lame_workers
 test_statuses
 test_output
+test_output_modes
+test_listen
+test_list
 test_signals
 test_manager_killed
 

@@ -177,6 +177,12 @@ static const golden vectors[] = {
      "0000000000000007"
      "000003e8"
      "ffffffff"},
+    {{.kind = MST_TAKEN, .credit = 32768},
+     "00000008"
+     "10"
+     "00"
+     "0000"
+     "00008000"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 

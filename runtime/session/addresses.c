@@ -1,0 +1,102 @@
+/* addresses.c - what workers connect to: it stands in their cookies. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/fail.h"
+#include "session/session.h"
+
+static void drop_interfaces(struct ifaddrs **all)
+{
+    if (*all != NULL)
+        freeifaddrs(*all);
+}
+
+/* ":41235" of "tcp://[::1]:41235". */
+static const char *port_of(const char *endpoint)
+{
+    return strrchr(endpoint, ':');
+}
+
+static void add(mst_cookie *cookie, const char *host, const char *port)
+{
+    const bool six = strchr(host, ':') != NULL;
+
+    if (cookie->naddresses == MST_COOKIE_ADDRESSES)
+        return;
+    snprintf(cookie->addresses[cookie->naddresses++],
+             sizeof(cookie->addresses[0]), "tcp://%s%s%s%s", six ? "[" : "",
+             host, six ? "]" : "", port);
+}
+
+/* One that others may reach: not loopback, not link-local. */
+static const char *host_of(const struct ifaddrs *one, bool six,
+                           char host[INET6_ADDRSTRLEN])
+{
+    if (one->ifa_addr == NULL || (one->ifa_flags & IFF_UP) == 0 ||
+        (one->ifa_flags & IFF_LOOPBACK) != 0)
+        return NULL;
+    if (one->ifa_addr->sa_family == AF_INET) {
+        struct sockaddr_in in;
+
+        memcpy(&in, one->ifa_addr, sizeof(in));
+        return inet_ntop(AF_INET, &in.sin_addr, host, INET6_ADDRSTRLEN);
+    }
+    if (six && one->ifa_addr->sa_family == AF_INET6) {
+        struct sockaddr_in6 in;
+
+        memcpy(&in, one->ifa_addr, sizeof(in));
+        if (!IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr))
+            return inet_ntop(AF_INET6, &in.sin6_addr, host, INET6_ADDRSTRLEN);
+    }
+    return NULL;
+}
+
+/* All that this machine has, and loopback last: somebody may be here. */
+static muster_err add_all(mst_cookie *cookie, bool six, const char *port,
+                          muster_error *err)
+{
+    MST_AUTO(drop_interfaces) struct ifaddrs *all = NULL;
+    char host[INET6_ADDRSTRLEN];
+
+    if (getifaddrs(&all) != 0)
+        return mst_fail_sys(err, errno, "the addresses of this machine");
+    for (const struct ifaddrs *one = all;
+         one != NULL && cookie->naddresses + 1 < MST_COOKIE_ADDRESSES;
+         one = one->ifa_next)
+        if (host_of(one, six, host) != NULL)
+            add(cookie, host, port);
+    add(cookie, six ? "::1" : "127.0.0.1", port);
+    return MUSTER_OK;
+}
+
+muster_err mst_addresses(muster *m, const char *advertise, muster_error *err)
+{
+    const char *bound = m->hub.endpoint;
+    const char *port = port_of(bound);
+    const bool four = strncmp(bound, "tcp://0.0.0.0:", 14) == 0;
+    const bool six = strncmp(bound, "tcp://[::]:", 11) == 0;
+    mst_cookie *cookie = &m->cookie;
+
+    memcpy(cookie->session, m->session, sizeof(cookie->session));
+    memcpy(cookie->manager_key, mst_root_manager(m->root)->public_key,
+           sizeof(cookie->manager_key));
+    if (advertise != NULL && (advertise[0] == '\0' || strlen(advertise) > 64 ||
+                              strpbrk(advertise, " \t\n/[]") != NULL))
+        return mst_fail(err, MUSTER_EINVAL,
+                        "advertise must be an address, not \"%.64s\"",
+                        advertise);
+    if (advertise != NULL) {
+        add(cookie, advertise, port);
+        return MUSTER_OK;
+    }
+    if (four || six)
+        return add_all(cookie, six, port, err);
+    snprintf(cookie->addresses[0], sizeof(cookie->addresses[0]), "%s", bound);
+    cookie->naddresses = 1;
+    return MUSTER_OK;
+}
