@@ -209,7 +209,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
 
     if (j == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
-    j->base = (mst_launcher){"join", start, end, ready, flow, destroy};
+    j->base = (mst_launcher){"join", false, start, end, ready, flow, destroy};
     j->poll = poll;
     j->log = log;
     j->report = report;

@@ -50,6 +50,7 @@ typedef enum mst_end {
 
 typedef struct mst_launcher {
     const char *name;
+    bool reads_output; /* REPORT_OUTPUT comes: not by the connection, too */
     /* Begin one; reports follow. An error means that nothing was started and
      * none will follow. */
     muster_err (*start)(struct mst_launcher *self, const mst_start *what,

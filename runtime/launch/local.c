@@ -332,7 +332,7 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
 
     if (l == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "local launcher");
-    l->base = (mst_launcher){"local", start, end, NULL, flow, destroy};
+    l->base = (mst_launcher){"local", true, start, end, NULL, flow, destroy};
     l->poll = poll;
     l->log = log;
     l->report = report;

@@ -124,8 +124,9 @@ bool mst_tell_printed(mst_member *w, int stream, const char *data, size_t len)
     if (len > MST_WIRE_OUTPUT - w->owed)
         return false;
     w->owed += (uint32_t)len;
-    mst_lines_feed(&w->lines[stream - 1], data, len,
-                   stream == 1 ? on_stdout : on_stderr, w);
+    if (!w->m->launcher->reads_output)
+        mst_lines_feed(&w->lines[stream - 1], data, len,
+                       stream == 1 ? on_stdout : on_stderr, w);
     if (!w->m->output_full && w->owed >= OWE_MOST)
         say_taken(w);
     return true;

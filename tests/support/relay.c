@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -63,6 +64,17 @@ static void take_one(relay *r)
     close(out);
 }
 
+/* For a receiver that stands still; others may want to cut meanwhile. */
+static bool wait_for(relay *r, int to)
+{
+    struct pollfd ready = {to, POLLOUT, 0};
+
+    pthread_mutex_unlock(&r->lock);
+    poll(&ready, 1, 5);
+    pthread_mutex_lock(&r->lock);
+    return !r->cut && !r->stop;
+}
+
 static bool forward(relay *r, int from, int to)
 {
     static char bytes[65536];
@@ -70,11 +82,12 @@ static bool forward(relay *r, int from, int to)
 
     for (ssize_t at = 0; at < n;) {
         const ssize_t sent =
-            send(to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
+            send(to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL | MSG_DONTWAIT);
 
-        if (sent <= 0)
+        if (sent > 0)
+            at += sent;
+        else if (errno != EAGAIN || !wait_for(r, to))
             return false;
-        at += sent;
     }
     if (n > 0 && r->after > 0) {
         r->cut = r->after <= (uint64_t)n;

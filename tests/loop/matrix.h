@@ -1,0 +1,44 @@
+/* matrix.h - the operations of it_matrix, and the troubles they get into. */
+#ifndef MATRIX_H
+#define MATRIX_H
+
+#include "rig.h"
+
+typedef enum trouble {
+    KILLED,  /* worker 1, by SIGKILL */
+    STOPPED, /* worker 1, and continued */
+    CUT,     /* all links; the workers come back */
+    FAILS,   /* the handler */
+    CANCEL,
+    DEADLINE,
+    CLOSE, /* by another thread */
+    TROUBLES
+} trouble;
+
+typedef struct cell {
+    rig *r;
+    trouble what;
+    int64_t timeout_ms;
+    char body[16]; /* for `step` */
+    pid_t pid;     /* of worker 1 */
+    muster_err rc;
+    muster_error err;
+    const struct operation *op;
+} cell;
+
+typedef struct operation {
+    const char *name;
+    muster_err (*run)(cell *c);
+    /* What has to be so before; worker 1 stands still from before it begins. */
+    void (*prepare)(cell *c);
+    bool still;
+    bool quiet; /* nobody says "begun" */
+    /* After the trouble, for what nothing else ends. */
+    void (*relieve)(cell *c);
+    muster_err ends[TROUBLES];
+} operation;
+
+extern const operation matrix_operations[];
+extern const size_t matrix_count;
+
+#endif
