@@ -22,8 +22,9 @@ struct muster_future {
     muster *m;
     atomic_uint refs; /* the handler's; the call's; cancel's */
     atomic_bool canceling;
-    uint64_t id; /* 0: not pending */
-    uint64_t by; /* the call whose handler it is */
+    uint64_t id;           /* 0: not pending */
+    uint64_t by;           /* the call whose handler it is */
+    const muster_ctx *ctx; /* its; until the call has begun */
     uint32_t target;
     uint16_t depth;
     bool post, taken;
@@ -144,6 +145,8 @@ static void begin(mst_cmd *cmd, void *worker)
 
     if (w->asking.closed) {
         finish_text(f, MUSTER_ECLOSED, "this worker is ending");
+    } else if (f->ctx != NULL && atomic_load(&f->ctx->canceled)) {
+        finish_text(f, MUSTER_ECANCELED, "its handler was cancelled");
     } else if (w->dial.state != MST_DIAL_ON) {
         finish_text(f, MUSTER_ELOST, "the link to the manager was cut");
     } else {
@@ -365,6 +368,7 @@ static muster_err make(muster *m, uint32_t rank, const char *name,
     f->bytes = len;
     f->post = post;
     f->by = ctx != NULL ? ctx->call : 0;
+    f->ctx = ctx; /* its handler's end comes to the loop behind this */
     f->depth = ctx != NULL ? (uint16_t)(ctx->depth + 1) : 1;
     f->until_ms = deadline(ctx, timeout_ms);
     f->start.run = begin;

@@ -149,9 +149,10 @@ static void begin_here(muster *m, mst_call *call)
 mst_origin mst_origin_here(void)
 {
     const muster_ctx *ctx = mst_executor_ctx();
-    mst_origin origin = {0, 0};
+    mst_origin origin = {NULL, 0, 0};
 
     if (ctx != NULL) {
+        origin.ctx = ctx;
         origin.by = ctx->call;
         origin.depth = (uint16_t)(ctx->depth + 1);
     }
@@ -202,6 +203,9 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
 
     if (m->closing)
         mst_call_finish(call, MUSTER_ECLOSED, "the runtime is closed");
+    else if (call->origin.ctx != NULL &&
+             atomic_load(&call->origin.ctx->canceled))
+        mst_call_finish(call, MUSTER_ECANCELED, "its handler was cancelled");
     else if (call->origin.depth > MST_DEPTH_MAX)
         mst_call_finish(call, MUSTER_EDEPTH,
                         "calls within calls, more than %u deep", MST_DEPTH_MAX);

@@ -48,8 +48,9 @@
 
 /* Whose call: of the program, or of a handler on the manager. */
 typedef struct mst_origin {
-    uint64_t by;    /* the call that the handler runs; 0: the program */
-    uint16_t depth; /* of calls within calls */
+    const muster_ctx *ctx; /* of the handler; until the call has begun */
+    uint64_t by;           /* the call that the handler runs; 0: the program */
+    uint16_t depth;        /* of calls within calls */
 } mst_origin;
 
 /* A call on its way. Lives in a future or in a broadcast. */

@@ -357,3 +357,23 @@ static int looks(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
     return muster_fail(ctx, 9, "I was told");
 }
 MUSTER_HANDLER(looks);
+
+/* Calls only after it was told to give up; says how that ended. */
+static int too_late(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    muster_error err = {0};
+
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("looking\n");
+    fflush(stdout);
+    while (!muster_ctx_canceled(ctx))
+        sleep_ms(1);
+    printf("late: %s\n",
+           muster_strerror(muster_call(muster_ctx_muster(ctx), 0, "until_told",
+                                       NULL, 0, 0, NULL, &err)));
+    return 0;
+}
+MUSTER_HANDLER(too_late);

@@ -149,6 +149,32 @@ static void a_lost_worker_does_not_fail_a_put(void **state)
     rig_down(&r);
 }
 
+/* At its deadline it is taken back from those who have it already. */
+static void a_put_that_fails_leaves_nothing(void **state)
+{
+    muster_options o = rig_options();
+    rig *r;
+
+    (void)state;
+    o.call_timeout_ms = 300 * RIG_SLOW;
+    r = rig_up_with(&o, 2);
+    assert_code(muster_module_ship(r->m, INNER_HANDLERS, &r->err), MUSTER_OK,
+                r->err);
+    kill(rig_pid(r, 1), SIGSTOP);
+    assert_code(muster_put(r->m, "b", "first", 5, &r->err), MUSTER_ETIMEOUT,
+                r->err);
+    kill(rig_pid(r, 1), SIGCONT);
+    for (uint32_t rank = 1; rank <= 2; rank++) {
+        assert_code(rig_call(r, rank, "blob", "b", RIG_WAIT_MS), MUSTER_EREMOTE,
+                    r->err);
+        assert_words(r->err.text, "no blob");
+    }
+    put(r, "b", "second"); /* the name is free */
+    assert_code(rig_call(r, 1, "blob", "b", RIG_WAIT_MS), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "6 second");
+    rig_down(&r);
+}
+
 static long resident_kib(pid_t pid)
 {
     char path[64], line[256];
@@ -204,6 +230,7 @@ int main(void)
         rig_test(a_handler_keeps_what_it_got),
         rig_test(without_workers_it_is_kept_for_later),
         rig_test(a_lost_worker_does_not_fail_a_put),
+        rig_test(a_put_that_fails_leaves_nothing),
         rig_test(many_come_and_go),
     };
 

@@ -195,6 +195,18 @@ static void calls_it_waits_for_end_too(void **state)
     rig_down(&r);
 }
 
+static void calls_it_makes_afterwards_end_at_once(void **state)
+{
+    rig *r = up(1);
+    muster_future *f = begun(r, 1, "too_late", "", "looking");
+
+    (void)state;
+    muster_future_cancel(f);
+    assert_code(rig_result(r, &f), MUSTER_ECANCELED, r->err);
+    assert_non_null(rig_take_line(r, 1, "late: cancelled", RIG_WAIT_MS));
+    rig_down(&r);
+}
+
 static void a_wrong_set_is_said(void **state)
 {
     const uint32_t ranks[] = {7, 1};
@@ -282,6 +294,7 @@ int main(void)
         rig_test(what_has_not_begun_is_cancelled),
         rig_test(a_handler_here_is_told),
         rig_test(calls_it_waits_for_end_too),
+        rig_test(calls_it_makes_afterwards_end_at_once),
         rig_test(a_wrong_set_is_said),
         rig_test(all_can_be_cancelled_at_once),
     };

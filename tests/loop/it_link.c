@@ -114,7 +114,7 @@ static void every_call_ends_once_when_the_link_is_cut(void **state)
     assert_back(r, 2, rig_pid(r, 2));
     /* nothing ran twice: no more than were sent, and all that answered */
     assert_code(rig_call(r, 1, "count", "", 0), MUSTER_OK, r->err);
-    assert_in_range(strtol(r->answer, &end, 10), answered, CALLS + 1);
+    assert_in_range(strtol(r->answer, &end, 10) - 100, answered + 1, CALLS + 1);
     rig_down(&r);
 }
 

@@ -57,7 +57,21 @@ static void up(cell *c)
     rig_launch(c->r, 2);
     assert_code(muster_module_ship(c->r->m, MATRIX_HANDLERS, &c->err),
                 MUSTER_OK, c->err);
+    c->m = c->r->m;
     c->pid = rig_pid(c->r, 1);
+}
+
+/* It is on its way to worker 1. */
+static void wait_for_call(cell *c)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+    muster_info info;
+
+    do
+        assert_code(muster_worker_info(c->m, 1, &info, &c->r->err), MUSTER_OK,
+                    c->r->err);
+    while (info.calls == 0 && rig_now_ms() < until && poll(NULL, 0, 1) == 0);
+    assert_true(info.calls > 0);
 }
 
 static void *act(void *arg)
@@ -88,7 +102,7 @@ static void trouble_comes(cell *c)
         kill(c->pid, SIGCONT);
         break;
     case CANCEL:
-        muster_cancel(c->r->m);
+        muster_cancel(c->m);
         kill(c->pid, SIGCONT);
         break;
     case CLOSE:
@@ -166,8 +180,10 @@ static void run_cell(const operation *op, trouble what)
     if (op->still)
         kill(c.pid, SIGSTOP);
     assert_int_equal(pthread_create(&actor, NULL, act, &c), 0);
-    if (op->still || op->quiet)
-        poll(NULL, 0, 30);
+    if (op->still)
+        wait_for_call(&c);
+    else if (op->quiet)
+        poll(NULL, 0, 30 * RIG_SLOW);
     else
         assert_non_null(rig_take_line(c.r, 1, "begun", RIG_WAIT_MS));
     trouble_comes(&c);

@@ -16,7 +16,8 @@ typedef enum trouble {
 } trouble;
 
 typedef struct cell {
-    rig *r;
+    rig *r;    /* NULL: closed */
+    muster *m; /* its; for the thread of the operation */
     trouble what;
     int64_t timeout_ms;
     char body[16]; /* for `step` */

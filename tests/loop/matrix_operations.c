@@ -34,7 +34,7 @@ MUSTER_HANDLER(step);
 static muster_err one_call(cell *c, uint32_t rank, const char *name,
                            const char *body)
 {
-    return muster_call(c->r->m, rank, name, body, strlen(body), c->timeout_ms,
+    return muster_call(c->m, rank, name, body, strlen(body), c->timeout_ms,
                        NULL, &c->err);
 }
 
@@ -46,9 +46,8 @@ static muster_err run_call(cell *c)
 static muster_err run_future(cell *c)
 {
     muster_future *f = NULL;
-    muster_err rc =
-        muster_call_start(c->r->m, 1, "step", c->body, strlen(c->body),
-                          c->timeout_ms, &f, &c->err);
+    muster_err rc = muster_call_start(c->m, 1, "step", c->body, strlen(c->body),
+                                      c->timeout_ms, &f, &c->err);
 
     if (rc == MUSTER_OK)
         rc = muster_future_result(f, NULL, &c->err);
@@ -60,13 +59,13 @@ static muster_err run_future(cell *c)
 /* Accepted is all it says. */
 static muster_err run_post(cell *c)
 {
-    return muster_post(c->r->m, 1, "step", c->body, strlen(c->body), &c->err);
+    return muster_post(c->m, 1, "step", c->body, strlen(c->body), &c->err);
 }
 
 static muster_err run_broadcast(cell *c)
 {
-    return muster_broadcast(c->r->m, NULL, "step_once", c->body,
-                            strlen(c->body), c->timeout_ms, NULL, &c->err);
+    return muster_broadcast(c->m, NULL, "step_once", c->body, strlen(c->body),
+                            c->timeout_ms, NULL, &c->err);
 }
 
 static muster_err run_map(cell *c, uint32_t batch)
@@ -80,7 +79,7 @@ static muster_err run_map(cell *c, uint32_t batch)
     o.nitems = 8;
     o.batch = batch;
     o.timeout_ms = c->timeout_ms;
-    return muster_map(c->r->m, "step_once", &o, NULL, &c->err);
+    return muster_map(c->m, "step_once", &o, NULL, &c->err);
 }
 
 static muster_err run_map_singly(cell *c)
@@ -111,17 +110,17 @@ static muster_err run_up(cell *c)
 
 static muster_err run_put(cell *c)
 {
-    return muster_put(c->r->m, "big", big, sizeof(big), &c->err);
+    return muster_put(c->m, "big", big, sizeof(big), &c->err);
 }
 
 static muster_err run_drop(cell *c)
 {
-    return muster_drop(c->r->m, "small", &c->err);
+    return muster_drop(c->m, "small", &c->err);
 }
 
 static muster_err run_ship(cell *c)
 {
-    return muster_module_ship(c->r->m, c->what == FAILS ? BAD_MODULE : A_MODULE,
+    return muster_module_ship(c->m, c->what == FAILS ? BAD_MODULE : A_MODULE,
                               &c->err);
 }
 
@@ -137,7 +136,7 @@ static muster_err run_channel_take(cell *c)
 
 static muster_err run_take_here(cell *c)
 {
-    return muster_channel_take(c->r->m, "c", c->timeout_ms, NULL, &c->err);
+    return muster_channel_take(c->m, "c", c->timeout_ms, NULL, &c->err);
 }
 
 /* Of a worker that has something to finish. */
@@ -146,31 +145,29 @@ static muster_err run_remove(cell *c)
     const uint32_t one = 1;
     muster_future *f = NULL;
 
-    assert_code(muster_call_start(c->r->m, 1, "step", c->body, strlen(c->body),
+    assert_code(muster_call_start(c->m, 1, "step", c->body, strlen(c->body),
                                   MUSTER_FOREVER, &f, &c->err),
                 MUSTER_OK, c->err);
     muster_future_destroy(&f);
-    return muster_remove(c->r->m, &one, 1, c->timeout_ms, &c->err);
+    return muster_remove(c->m, &one, 1, c->timeout_ms, &c->err);
 }
 
 /* ---------------------------------------------------------- around them -- */
 
 static void a_blob(cell *c)
 {
-    assert_code(muster_put(c->r->m, "small", "x", 1, &c->err), MUSTER_OK,
-                c->err);
+    assert_code(muster_put(c->m, "small", "x", 1, &c->err), MUSTER_OK, c->err);
 }
 
 static void an_empty_channel(cell *c)
 {
-    assert_code(muster_channel_open(c->r->m, "c", 1, &c->err), MUSTER_OK,
-                c->err);
+    assert_code(muster_channel_open(c->m, "c", 1, &c->err), MUSTER_OK, c->err);
 }
 
 static void a_full_channel(cell *c)
 {
     an_empty_channel(c);
-    assert_code(muster_channel_put(c->r->m, "c", "x", 1, 0, &c->err), MUSTER_OK,
+    assert_code(muster_channel_put(c->m, "c", "x", 1, 0, &c->err), MUSTER_OK,
                 c->err);
 }
 
@@ -180,9 +177,9 @@ static void relieve_put(cell *c)
     muster_error err;
 
     if (c->what == FAILS)
-        muster_channel_close(c->r->m, "c", &err);
+        muster_channel_close(c->m, "c", &err);
     else
-        muster_channel_take(c->r->m, "c", 1000, NULL, &err);
+        muster_channel_take(c->m, "c", 1000, NULL, &err);
 }
 
 static void relieve_take(cell *c)
@@ -190,9 +187,9 @@ static void relieve_take(cell *c)
     muster_error err;
 
     if (c->what == FAILS)
-        muster_channel_close(c->r->m, "c", &err);
+        muster_channel_close(c->m, "c", &err);
     else
-        muster_channel_put(c->r->m, "c", "x", 1, 1000, &err);
+        muster_channel_put(c->m, "c", "x", 1, 1000, &err);
 }
 
 /* Codes of the operations, in the order of the troubles. */
