@@ -107,8 +107,9 @@ typedef struct muster_map_options {
  * Success: every item's handler ran and returned 0.
  * Errors:  MUSTER_EPARTIAL  COLLECT, RETRY: some items failed; err->text has
  *                           the first one by index
- *          MUSTER_EREMOTE, MUSTER_ENOHANDLER, ... STOP: the failure of the
- *                           first item that failed; err->text names the item
+ *          MUSTER_EREMOTE, MUSTER_ENOHANDLER, ...
+ *                           STOP: the failure of the first item that failed;
+ *                           err->text names the item
  *          MUSTER_ELOST     an item's workers were lost more often than
  *                           lost_retries
  *          MUSTER_EWORKER   no worker is left that could run the rest

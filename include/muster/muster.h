@@ -212,10 +212,12 @@ MUSTER_API muster_err muster_launch(muster *m, uint32_t n, uint32_t min,
  *
  * Thread:  any.
  * Success: all of them are gone, none was killed.
- * Errors:  MUSTER_ETIMEOUT  some had to be killed; calls on them end
- * MUSTER_ELOST MUSTER_EWORKER   one of the ranks is not a live worker; the
- * others are ended all the same MUSTER_ELOST     one ended in another way than
- * it was told MUSTER_ECLOSED
+ * Errors:  MUSTER_ETIMEOUT  some had to be killed; calls on them end with
+ *                           MUSTER_ELOST
+ *          MUSTER_EWORKER   one of the ranks is not a live worker; the others
+ *                           are ended all the same
+ *          MUSTER_ELOST     one ended in another way than it was told
+ *          MUSTER_ECLOSED
  */
 MUSTER_API muster_err muster_remove(muster *m, const uint32_t *ranks,
                                     size_t nranks, int64_t timeout_ms,
@@ -257,7 +259,7 @@ typedef struct muster_info {
 MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
                                          muster_info *info, muster_error *err);
 
-/* The same of all workers there ever were, at one moment, by rank.
+/* What is known of all workers there ever were, at one moment, by rank.
  *
  *   infos, max   filled with at most max of them; NULL, 0 only counts
  *
@@ -267,9 +269,9 @@ MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
  */
 MUSTER_API size_t muster_list(muster *m, muster_info *infos, size_t max);
 
-/* Write that as a table, as ps(1) does: rank, state, process, calls
- * outstanding, seconds since it was last heard, name, and why it ended. What
- * SIGUSR1 does in `muster run`.
+/* Write what muster_list tells as a table, as ps(1) does: rank, state, process,
+ * calls outstanding, seconds since it was last heard, name, and why it ended.
+ * What SIGUSR1 does in `muster run`.
  *
  * Thread:  any.
  * Success: true; false: no memory, or `to` has an error.
@@ -296,9 +298,13 @@ MUSTER_API bool muster_print_list(muster *m, FILE *to);
 MUSTER_API muster_err muster_module_ship(muster *m, const char *path,
                                          muster_error *err);
 
-/* The same for a file that is already on the workers' side, in their image.
+/* Load a module that is already on the workers' side, in their image.
  *
  *   path     as a worker sees it; absolute, or found by its dlopen
+ *
+ * Thread:  any.
+ * Success: that of muster_module_ship.
+ * Errors:  those of muster_module_ship
  */
 MUSTER_API muster_err muster_module_load(muster *m, const char *path,
                                          muster_error *err);
@@ -345,7 +351,7 @@ MUSTER_API muster_err muster_call(muster *m, uint32_t rank, const char *name,
                                   int64_t timeout_ms, muster_reply **reply,
                                   muster_error *err);
 
-/* Start the same call and go on.
+/* Start a call, as muster_call does, and go on.
  *
  *   body     copied
  *   future   set on MUSTER_OK only; yours, muster_future_destroy
@@ -400,7 +406,8 @@ MUSTER_API size_t muster_future_wait_any(muster_future *const *futures,
  *            MUSTER_EINVAL. NULL leaves it in the future
  *
  * Thread:  any.
- * Success and errors: those of muster_call.
+ * Success: that of muster_call.
+ * Errors:  those of muster_call
  */
 MUSTER_API muster_err muster_future_result(muster_future *future,
                                            muster_reply **reply,
@@ -554,7 +561,8 @@ MUSTER_API void muster_print_output(void *arg, uint32_t rank, int stream,
  *
  *   argc, argv   argv[0] is the script, the rest what followed it
  *
- * Returns the exit status of `muster run`.
+ * Thread:  the program's first one; it may block.
+ * Success: what it returns is the exit status of `muster run`.
  */
 MUSTER_API int muster_main(muster *m, int argc, char **argv);
 

@@ -71,7 +71,7 @@ typedef void (*muster_fini_fn)(void);
  *
  * Thread:  the handler's.
  * Success: 0, so that a handler can end with `return muster_out_write(...)`.
- * Errors:  MUSTER_ENOMEM; the handler should return it.
+ * Errors:  MUSTER_ENOMEM   the handler should return it
  */
 MUSTER_API int muster_out_write(muster_out *out, const void *data, size_t len);
 
@@ -79,7 +79,8 @@ MUSTER_API int muster_out_write(muster_out *out, const void *data, size_t len);
  *
  * Thread:  the handler's.
  * Success: 0.
- * Errors:  MUSTER_ENOMEM, or MUSTER_EINVAL for a format that does not print.
+ * Errors:  MUSTER_ENOMEM   the handler should return it
+ *          MUSTER_EINVAL   a format that does not print
  */
 MUSTER_API int muster_out_printf(muster_out *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -75,6 +75,17 @@ done
 for file in libmuster.so libmuster.a; do
     [ -f "$libdir/$file" ] || fail "$file is not installed"
 done
+mandir=$(find "$prefix" -type d -name man)
+for page in man1/{muster,muster-worker}.1 man3/{muster_call,muster_map}.3; do
+    [ -s "$mandir/$page" ] || fail "$page is not installed"
+done
+if grep -rl '@[A-Z_]*@' "$mandir" >"$work/strays"; then
+    fail "not filled in: $(tr '\n' ' ' <"$work/strays")"
+fi
+for page in man1/muster.1 man3/muster_call.3; do
+    grep -qF "muster $version" "$mandir/$page" ||
+        fail "$page is of another version"
+done
 stray=$(find "$prefix" \( -name '*.o' -o -name '*_bench*' -o -name 'ut_*' \))
 [ -z "$stray" ] || fail "these do not belong there: $stray"
 
