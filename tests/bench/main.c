@@ -35,7 +35,8 @@ static void help(void)
          "Open MPI.\n"
          "\n"
          "  --rounds R   how often each side does each work; 5, with --quick "
-         "1\n"
+         "1;\n"
+         "               blobs, which takes long, is done once\n"
          "  --quick      tiny counts: shows that it runs, not how fast\n"
          "  --only NAME  one work only\n"
          "  --no-mpi     leave Open MPI out\n"
@@ -143,7 +144,7 @@ static void take_turn(const settings *set, bench_outcome *outcome,
     for (size_t i = 0; good && i < BENCH_METRICS_MAX; i++) {
         bench_series *series = &outcome->of[side][i];
 
-        if (work->metrics[i].key == NULL)
+        if (!bench_side_tells(work, side, i))
             continue;
         good = number_of(&run, &work->metrics[i], side,
                          &series->values[series->n]);
@@ -162,9 +163,11 @@ static void take_turn(const settings *set, bench_outcome *outcome,
 
 static void measure(const settings *set, bench_outcome *outcome)
 {
-    for (int round = 0; round < set->rounds; round++) {
+    const int rounds = outcome->work->once ? 1 : set->rounds;
+
+    for (int round = 0; round < rounds; round++) {
         fprintf(stderr, "muster_bench: %s, round %d of %d\n",
-                outcome->work->name, round + 1, set->rounds);
+                outcome->work->name, round + 1, rounds);
         for (int turn = 0; turn < BENCH_SIDES; turn++) {
             const bench_side side = (bench_side)((turn + round) % BENCH_SIDES);
 

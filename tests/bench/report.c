@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static void print_machine(const bench_report *report)
@@ -14,11 +15,23 @@ static void print_machine(const bench_report *report)
     printf("numbers   medians of %d round%s, the sides taking turns; ratio is "
            "muster / peer\n",
            report->rounds, report->rounds == 1 ? "" : "s");
+    for (size_t i = 0; report->rounds > 1 && i < report->n; i++)
+        if (report->outcomes[i].work->once)
+            printf("          %s takes long: 1 round\n",
+                   report->outcomes[i].work->name);
     if (report->quick)
         puts("          quick: counts are tiny, the numbers mean nothing");
     printf("\n%-32s %-4s %10s  %-16s %10s %8s  %-6s  %-27s %s\n", "work",
            "unit", "muster", "peer", "its median", "ratio", "better", "goal",
            "reached");
+}
+
+/* Enough for a ratio as well as for a rate. */
+static int decimals(double value)
+{
+    if (fabs(value) < 10)
+        return 2;
+    return fabs(value) < 1000 ? 1 : 0;
 }
 
 static void print_number(const bench_series *series, bool failed)
@@ -28,7 +41,7 @@ static void print_number(const bench_series *series, bool failed)
     if (failed || series->n == 0)
         printf(" %10s", failed ? "failed" : "-");
     else
-        printf(" %10.*f", value < 1000 && value > -1000 ? 1 : 0, value);
+        printf(" %10.*f", decimals(value), value);
 }
 
 /* A growth may be 0 or less: it has no ratio. */
@@ -62,9 +75,11 @@ static void print_metric(const bench_outcome *outcome, size_t i, bool quick)
     const bench_series *ours = &outcome->of[BENCH_MUSTER][i];
 
     for (int side = BENCH_ZMQ; side < BENCH_SIDES; side++) {
+        const bool tells = bench_side_tells(outcome->work, (bench_side)side, i);
         const bench_series *theirs = &outcome->of[side][i];
 
-        if (theirs->n == 0 && !outcome->failed[side] && side != BENCH_ZMQ)
+        if (side != BENCH_ZMQ &&
+            (!tells || (theirs->n == 0 && !outcome->failed[side])))
             continue;
         if (side == BENCH_ZMQ) {
             printf("%-32s %-4s", quick ? metric->quick_title : metric->title,
@@ -73,8 +88,8 @@ static void print_metric(const bench_outcome *outcome, size_t i, bool quick)
         } else {
             printf("%-32s %-4s %10s", "", "", "");
         }
-        printf("  %-16s", bench_side_name((bench_side)side));
-        print_number(theirs, outcome->failed[side]);
+        printf("  %-16s", tells ? bench_side_name((bench_side)side) : "-");
+        print_number(theirs, tells && outcome->failed[side]);
         print_ratio(outcome, (bench_side)side, i);
         if (side == BENCH_ZMQ) {
             printf("  %s", metric->higher ? "higher" : "lower ");

@@ -95,7 +95,8 @@ static void print_metric(const bench_outcome *outcome, size_t i, bool quick)
     print_side(outcome, BENCH_MUSTER, i);
     printf(",\"peers\":[");
     for (int side = BENCH_ZMQ; side < BENCH_SIDES; side++) {
-        if (outcome->of[side][i].n == 0 && !outcome->failed[side])
+        if (!bench_side_tells(outcome->work, (bench_side)side, i) ||
+            (outcome->of[side][i].n == 0 && !outcome->failed[side]))
             continue;
         if (!first)
             putchar(',');

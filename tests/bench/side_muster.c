@@ -1,4 +1,6 @@
 /* bench_muster - the work done with muster, through its public interface. */
+#include "many.h"
+#include "ours.h"
 #include "rss.h"
 #include "sample.h"
 
@@ -11,98 +13,6 @@
 #include <unistd.h>
 
 #include <muster/muster.h>
-
-static const char request[BENCH_BODY_BYTES] = "sixty-four bytes";
-
-static void must(muster_err rc, const muster_error *err, const char *what)
-{
-    if (rc != MUSTER_OK)
-        bench_die("%s: %s: %s", what, muster_strerror(rc), err->text);
-}
-
-static void log_line(void *arg, muster_level level, const char *id,
-                     const char *text)
-{
-    (void)arg;
-    (void)level;
-    fprintf(stderr, "bench_muster: %s %s\n", id, text);
-}
-
-/* Local workers that have loaded the handlers. */
-static muster *up(uint32_t nworkers)
-{
-    muster_options options = MUSTER_OPTIONS_INIT;
-    muster_error err = {0};
-    muster *m = NULL;
-
-    options.launcher = MUSTER_LAUNCHER_LOCAL;
-    options.worker = getenv("MUSTER_WORKER");
-    if (options.worker == NULL)
-        options.worker = BENCH_WORKER;
-    options.on_log = log_line;
-    must(muster_open(&options, &m, &err), &err, "open");
-    must(muster_launch(m, nworkers, nworkers, NULL, &err), &err, "launch");
-    must(muster_module_ship(m, BENCH_HANDLERS, &err), &err, "ship");
-    return m;
-}
-
-static uint32_t only_rank(muster *m)
-{
-    uint32_t rank = 0;
-
-    if (muster_ranks(m, &rank, 1) != 1)
-        bench_die("there is not one worker");
-    return rank;
-}
-
-static int64_t pid_of(muster *m, uint32_t rank)
-{
-    muster_info info;
-    muster_error err = {0};
-
-    must(muster_worker_info(m, rank, &info, &err), &err, "worker info");
-    if (info.pid <= 0)
-        bench_die("worker %" PRIu32 " has no pid", rank);
-    return info.pid;
-}
-
-static void want_echo(muster_reply **reply)
-{
-    if ((*reply)->len != sizeof(request) ||
-        memcmp((*reply)->data, request, sizeof(request)) != 0)
-        bench_die("the answer is not the request");
-    muster_reply_destroy(reply);
-}
-
-static void call(muster *m, uint32_t rank)
-{
-    muster_reply *reply = NULL;
-    muster_error err = {0};
-
-    must(muster_call(m, rank, "echo", request, sizeof(request),
-                     MUSTER_DEFAULT_MS, &reply, &err),
-         &err, "call");
-    want_echo(&reply);
-}
-
-static void start_call(muster *m, uint32_t rank, muster_future **future)
-{
-    muster_error err = {0};
-
-    must(muster_call_start(m, rank, "echo", request, sizeof(request),
-                           MUSTER_DEFAULT_MS, future, &err),
-         &err, "start a call");
-}
-
-static void finish_call(muster_future **future)
-{
-    muster_reply *reply = NULL;
-    muster_error err = {0};
-
-    must(muster_future_result(*future, &reply, &err), &err, "result");
-    want_echo(&reply);
-    muster_future_destroy(future);
-}
 
 /* A worker that is there after muster_close was not waited for. */
 static void want_gone(int64_t pid)
@@ -118,16 +28,16 @@ static void launch(uint32_t n)
     int64_t *pids = bench_alloc(n, sizeof(*pids));
     muster_future **futures = bench_alloc(n, sizeof(muster_future *));
     const int64_t start = bench_now_ns();
-    muster *m = up(n);
+    muster *m = ours_up(n);
 
     if (muster_ranks(m, ranks, n) != n)
         bench_die("there are not %" PRIu32 " workers", n);
     for (uint32_t i = 0; i < n; i++)
-        start_call(m, ranks[i], &futures[i]);
+        ours_start_call(m, ranks[i], &futures[i]);
     for (uint32_t i = 0; i < n; i++)
-        finish_call(&futures[i]);
+        ours_finish_call(&futures[i]);
     for (uint32_t i = 0; i < n; i++)
-        pids[i] = pid_of(m, ranks[i]);
+        pids[i] = ours_pid(m, ranks[i]);
     muster_close(&m);
     bench_tell("wall_ms", (double)(bench_now_ns() - start) / 1e6);
     for (uint32_t i = 0; i < n; i++)
@@ -140,15 +50,15 @@ static void launch(uint32_t n)
 static void pingpong(size_t count, size_t warmup)
 {
     double *us = bench_alloc(count, sizeof(*us));
-    muster *m = up(1);
-    const uint32_t rank = only_rank(m);
+    muster *m = ours_up(1);
+    const uint32_t rank = ours_only_rank(m);
 
     for (size_t i = 0; i < warmup; i++)
-        call(m, rank);
+        ours_call(m, rank);
     for (size_t i = 0; i < count; i++) {
         const int64_t start = bench_now_ns();
 
-        call(m, rank);
+        ours_call(m, rank);
         us[i] = (double)(bench_now_ns() - start) / 1e3;
     }
     bench_tell_latency(us, count);
@@ -171,19 +81,19 @@ static void stream(muster *m, uint32_t rank, size_t count, size_t window)
         size_t until;
 
         for (; sent < count && sent - done < window; sent++)
-            start_call(m, rank, &out[sent % window]);
+            ours_start_call(m, rank, &out[sent % window]);
         until = done + (sent - done + 1) / 2;
         muster_future_wait(out[(until - 1) % window], MUSTER_FOREVER);
         for (; done < until; done++)
-            finish_call(&out[done % window]);
+            ours_finish_call(&out[done % window]);
     }
     free(out);
 }
 
 static void pipeline(size_t count, size_t window)
 {
-    muster *m = up(1);
-    const uint32_t rank = only_rank(m);
+    muster *m = ours_up(1);
+    const uint32_t rank = ours_only_rank(m);
     int64_t start;
 
     stream(m, rank, count / 10, window);
@@ -195,18 +105,18 @@ static void pipeline(size_t count, size_t window)
 
 static void worker_rss(void)
 {
-    muster *m = up(1);
-    const uint32_t rank = only_rank(m);
+    muster *m = ours_up(1);
+    const uint32_t rank = ours_only_rank(m);
 
-    call(m, rank);
-    bench_tell("rss_kib", bench_idle_rss_kib(pid_of(m, rank)));
+    ours_call(m, rank);
+    bench_tell("rss_kib", bench_idle_rss_kib(ours_pid(m, rank)));
     muster_close(&m);
 }
 
 static void growth(size_t from, size_t to, size_t window)
 {
-    muster *m = up(1);
-    const uint32_t rank = only_rank(m);
+    muster *m = ours_up(1);
+    const uint32_t rank = ours_only_rank(m);
     long before;
 
     if (to <= from)
@@ -225,6 +135,9 @@ static int usage(void)
           "       bench_muster pipeline COUNT WINDOW\n"
           "       bench_muster worker-rss\n"
           "       bench_muster growth FROM TO WINDOW\n"
+          "       bench_muster map COUNT NWORKERS\n"
+          "       bench_muster blobs FROM TO NAMES\n"
+          "       bench_muster threads NTHREADS COUNT\n"
           "MUSTER_WORKER may name another worker program.\n",
           stderr);
     return 2;
@@ -248,6 +161,16 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "growth") == 0 && argc == 5)
         growth(bench_count(argv[2], 100000000), bench_count(argv[3], 100000000),
                bench_count(argv[4], 1000000));
+    else if (strcmp(mode, "map") == 0 && argc == 4)
+        many_items(bench_count(argv[2], 10000000),
+                   (uint32_t)bench_count(argv[3], 65535));
+    else if (strcmp(mode, "blobs") == 0 && argc == 5)
+        many_blobs(bench_count(argv[2], 10000000),
+                   bench_count(argv[3], 10000000),
+                   bench_count(argv[4], 100000));
+    else if (strcmp(mode, "threads") == 0 && argc == 4)
+        many_threads(bench_count(argv[2], 10000),
+                     bench_count(argv[3], 10000000));
     else
         return usage();
     return EXIT_SUCCESS;

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What muster_map lets a quick worker have. */
+#define MAP_WINDOW 128
+
 static const char request[BENCH_BODY_BYTES] = "sixty-four bytes";
 
 static void want_len(size_t len, size_t want)
@@ -161,13 +164,65 @@ static void growth(size_t from, size_t to, size_t window)
     end_child(&b, &id, child);
 }
 
+/* `count` one-byte messages to n children and back: to each at most `window`
+ * at a time, and the next one to whoever has answered. (An empty one would
+ * tell a child to end.) */
+static void spread(bare *b, const bare_id *ids, size_t n, size_t count,
+                   size_t window)
+{
+    char body[BENCH_BODY_BYTES];
+    size_t len, sent = 0;
+    bare_id from;
+
+    for (; sent < count && sent < n * window; sent++)
+        bare_send(b, &ids[sent % n], request, 1);
+    for (size_t done = 0; done < count; done++) {
+        bare_recv(b, &from, body, &len, true);
+        want_len(len, 1);
+        if (sent < count) {
+            bare_send(b, &from, request, 1);
+            sent++;
+        }
+    }
+}
+
+static void map(size_t count, size_t n, size_t window)
+{
+    pid_t *children = bench_alloc(n, sizeof(*children));
+    bare_id *ids = bench_alloc(n, sizeof(*ids));
+    char body[BENCH_BODY_BYTES];
+    int64_t start;
+    size_t len;
+    bare b;
+
+    bare_open(&b);
+    for (size_t i = 0; i < n; i++)
+        children[i] = bare_spawn(&b);
+    for (size_t i = 0; i < n; i++) {
+        bare_recv(&b, &ids[i], body, &len, true);
+        want_len(len, 1);
+    }
+    spread(&b, ids, n, (count + 9) / 10, window);
+    start = bench_now_ns();
+    spread(&b, ids, n, count, window);
+    bench_tell("per_s", (double)count * 1e9 / (double)(bench_now_ns() - start));
+    for (size_t i = 0; i < n; i++)
+        bare_send(&b, &ids[i], "", 0);
+    for (size_t i = 0; i < n; i++)
+        bare_reap(children[i]);
+    bare_close(&b);
+    free(ids);
+    free(children);
+}
+
 static int usage(void)
 {
     fputs("usage: bench_zmq launch N\n"
           "       bench_zmq pingpong COUNT WARMUP\n"
           "       bench_zmq pipeline COUNT WINDOW\n"
           "       bench_zmq worker-rss\n"
-          "       bench_zmq growth FROM TO WINDOW\n",
+          "       bench_zmq growth FROM TO WINDOW\n"
+          "       bench_zmq map COUNT NCHILDREN\n",
           stderr);
     return 2;
 }
@@ -192,6 +247,9 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "growth") == 0 && argc == 5)
         growth(bench_count(argv[2], 100000000), bench_count(argv[3], 100000000),
                bench_count(argv[4], 1000000));
+    else if (strcmp(mode, "map") == 0 && argc == 4)
+        map(bench_count(argv[2], 10000000), bench_count(argv[3], 65535),
+            MAP_WINDOW);
     else
         return usage();
     return EXIT_SUCCESS;

@@ -57,6 +57,50 @@ static const bench_work works[] = {
      .metrics = {{"growth_kib", "manager's RSS, call 100 k to 1 M",
                   "manager's RSS, call 500 to 2,000", "KiB", false, BENCH_BELOW,
                   1024}}},
+    {.name = "map",
+     .args = {"map", "20000", "4"},
+     .quick_args = {"map", "500", "2"},
+     .has = {true, true, false, false},
+     .peers_tell = 1,
+     .limit_s = 60,
+     .metrics = {{"per_s", "map, 20,000 empty, 1 a call",
+                  "map, 500 empty, 1 a call", "/s", true, BENCH_AT_LEAST,
+                  100000},
+                 {"batch_per_s", "map, 20,000 empty, batches",
+                  "map, 500 empty, batches", "/s", true, BENCH_AT_LEAST,
+                  500000}}},
+    {.name = "blobs",
+     .args = {"blobs", "10000", "100000", "300"},
+     .quick_args = {"blobs", "200", "1000", "100"},
+     .has = {true, false, false, false},
+     .once = true,
+     .limit_s = 280,
+     .metrics = {{"per_s", "blobs, 64 B, put and dropped",
+                  "blobs, 64 B, put and dropped", "/s", true, BENCH_NO_GOAL, 0},
+                 {"manager_from_kib", "manager's RSS, blob 10 k",
+                  "manager's RSS, blob 200", "KiB", false, BENCH_NO_GOAL, 0},
+                 {"manager_to_kib", "manager's RSS, blob 100 k",
+                  "manager's RSS, blob 1,000", "KiB", false, BENCH_NO_GOAL, 0},
+                 {"manager_kib", "its growth", "its growth", "KiB", false,
+                  BENCH_BELOW, 512},
+                 {"worker_from_kib", "a worker's RSS, blob 10 k",
+                  "a worker's RSS, blob 200", "KiB", false, BENCH_NO_GOAL, 0},
+                 {"worker_to_kib", "a worker's RSS, blob 100 k",
+                  "a worker's RSS, blob 1,000", "KiB", false, BENCH_NO_GOAL, 0},
+                 {"worker_kib", "its growth", "its growth", "KiB", false,
+                  BENCH_BELOW, 512}}},
+    {.name = "threads",
+     .args = {"threads", "64", "20000"},
+     .quick_args = {"threads", "8", "400"},
+     .has = {true, false, false, false},
+     .limit_s = 60,
+     .metrics = {{"us_many", "a call, 64 threads at once, 64 B",
+                  "a call, 8 threads at once, 64 B", "us", false, BENCH_NO_GOAL,
+                  0},
+                 {"us_one", "a call, 1 thread, 64 B", "a call, 1 thread, 64 B",
+                  "us", false, BENCH_NO_GOAL, 0},
+                 {"ratio", "64 threads / 1 thread", "8 threads / 1 thread", "x",
+                  false, BENCH_AT_MOST, 1}}},
 };
 
 static const char *const names[BENCH_SIDES] = {
@@ -108,6 +152,14 @@ bool bench_side_built(bench_side side)
 #else
     return side == BENCH_MUSTER || side == BENCH_ZMQ;
 #endif
+}
+
+bool bench_side_tells(const bench_work *work, bench_side side, size_t metric)
+{
+    if (work->metrics[metric].key == NULL || !work->has[side])
+        return false;
+    return side == BENCH_MUSTER || work->peers_tell == 0 ||
+           metric < work->peers_tell;
 }
 
 /* Append words, at most `max` of them or up to a NULL; gives the new end. */
@@ -186,8 +238,11 @@ bool bench_goal_reached(const bench_outcome *outcome, size_t metric,
     if (what->goal == BENCH_NO_GOAL ||
         !has_number(outcome, BENCH_MUSTER, metric))
         return false;
-    if (what->goal == BENCH_BELOW) {
-        *reached = ours < what->limit;
+    if (what->goal == BENCH_BELOW || what->goal == BENCH_AT_MOST ||
+        what->goal == BENCH_AT_LEAST) {
+        *reached = what->goal == BENCH_BELOW     ? ours < what->limit
+                   : what->goal == BENCH_AT_MOST ? ours <= what->limit
+                                                 : ours >= what->limit;
         return true;
     }
     if (!has_number(outcome, BENCH_ZMQ, metric))
@@ -221,6 +276,12 @@ void bench_goal_text(const bench_metric *metric, char *text, size_t size)
         break;
     case BENCH_BELOW:
         snprintf(text, size, "< %.0f %s", metric->limit, metric->unit);
+        break;
+    case BENCH_AT_MOST:
+        snprintf(text, size, "<= %.2f %s", metric->limit, metric->unit);
+        break;
+    case BENCH_AT_LEAST:
+        snprintf(text, size, ">= %.0f %s", metric->limit, metric->unit);
         break;
     }
 }

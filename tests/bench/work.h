@@ -6,11 +6,11 @@
 #include <stddef.h>
 
 #define BENCH_ROUNDS_MAX 100
-#define BENCH_METRICS_MAX 2
+#define BENCH_METRICS_MAX 7
 #define BENCH_ARGS_MAX 4
 #define BENCH_ARGV_MAX 32
 
-/* Who does the work. Goals compare muster with bare libzmq. */
+/* Who does the work. Most goals compare muster with bare libzmq. */
 typedef enum bench_side {
     BENCH_MUSTER,
     BENCH_ZMQ,
@@ -24,7 +24,9 @@ typedef enum bench_goal {
     BENCH_RATIO_MAX, /* muster / bare libzmq <= limit    */
     BENCH_RATIO_MIN, /* muster / bare libzmq >= limit    */
     BENCH_EXTRA_MAX, /* muster - bare libzmq <= limit    */
-    BENCH_BELOW      /* muster < limit, whoever else ran */
+    BENCH_BELOW,     /* muster < limit, whoever else ran */
+    BENCH_AT_MOST,   /* muster <= limit, the same        */
+    BENCH_AT_LEAST   /* muster >= limit, the same        */
 } bench_goal;
 
 /* One number of a work. */
@@ -43,8 +45,10 @@ typedef struct bench_work {
     const char *args[BENCH_ARGS_MAX];       /* of the sides' programs */
     const char *quick_args[BENCH_ARGS_MAX]; /* the same, tiny         */
     bool has[BENCH_SIDES];
-    bool mpi_once; /* mpirun takes long: one round is enough          */
-    int limit_s;   /* one run's, then it is killed                    */
+    bool once;         /* a round takes long: one is enough, for all      */
+    bool mpi_once;     /* mpirun takes long: one round is enough          */
+    size_t peers_tell; /* only the first so many metrics; 0 = all         */
+    int limit_s;       /* one run's, then it is killed                    */
     bench_metric metrics[BENCH_METRICS_MAX];
 } bench_work;
 
@@ -78,6 +82,9 @@ const char *bench_side_name(bench_side side);
 
 /* Is that side in this build? */
 bool bench_side_built(bench_side side);
+
+/* Does that side give this number of the work? */
+bool bench_side_tells(const bench_work *work, bench_side side, size_t metric);
 
 /* The command that has one side do the work once. */
 void bench_command_of(const bench_work *work, bench_side side, bool quick,
