@@ -57,19 +57,28 @@ static int add_thread(mst_executor *x)
     return rc;
 }
 
-/* A place or a job is there: wake or start somebody for it. */
-static void offer(mst_executor *x)
+/* A place or a job is there: start somebody for it, or say whom to wake. */
+static pthread_cond_t *offer(mst_executor *x)
 {
     unsigned depth;
 
     if (x->nreturning > 0 && x->nrunning < x->nplaces)
-        pthread_cond_signal(&x->place);
-    else if (!x->stop && next_depth(x, &depth)) {
-        if (x->nidle > 0)
-            pthread_cond_signal(&x->work);
-        else if (x->nrunning + x->nstarting < x->nplaces)
-            (void)add_thread(x);
-    }
+        return &x->place;
+    if (x->stop || !next_depth(x, &depth))
+        return NULL;
+    if (x->nidle > 0)
+        return &x->work;
+    if (x->nrunning + x->nstarting < x->nplaces)
+        (void)add_thread(x);
+    return NULL;
+}
+
+/* Without the lock, or who wakes up would wait for it at once. */
+static void unlock_and_wake(mst_executor *x, pthread_cond_t *whom)
+{
+    pthread_mutex_unlock(&x->lock);
+    if (whom != NULL)
+        pthread_cond_signal(whom);
 }
 
 /* ------------------------------------------------ a handler that waits -- */
@@ -80,8 +89,7 @@ static void leave(void *arg)
 
     pthread_mutex_lock(&x->lock);
     x->nrunning--;
-    offer(x);
-    pthread_mutex_unlock(&x->lock);
+    unlock_and_wake(x, offer(x));
 }
 
 static void enter(void *arg)
@@ -94,8 +102,7 @@ static void enter(void *arg)
         pthread_cond_wait(&x->place, &x->lock);
     x->nreturning--;
     x->nrunning++;
-    offer(x); /* one signal may have told two */
-    pthread_mutex_unlock(&x->lock);
+    unlock_and_wake(x, offer(x)); /* one signal may have told two */
 }
 
 /* ------------------------------------------------------------- threads -- */
@@ -189,8 +196,7 @@ void mst_executor_submit(mst_executor *x, mst_job *job)
     STAILQ_INSERT_TAIL(&x->queues[depth], job, next);
     if (depth > x->deepest)
         x->deepest = depth;
-    offer(x);
-    pthread_mutex_unlock(&x->lock);
+    unlock_and_wake(x, offer(x));
 }
 
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
