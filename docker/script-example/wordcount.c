@@ -11,9 +11,12 @@
  *
  *     stop words ----- broadcast to all --> use_stop_words
  *     files, cut into pieces
- *       a piece ------ call to one -------> count_piece   opens the file and
+ *       muster_map --- a piece to one ----> count_piece   opens the file and
  *       total <------- its words ----------               reads that piece
  *     sort, print
+ *
+ * muster_map hands the pieces to whichever worker has room, and those of a
+ * worker that is lost to another.
  *
  * The contents of the files do not pass through the manager: it sends a path
  * and a range of bytes. So the workers must be able to read the files under
@@ -42,7 +45,6 @@ enum {
     PIECES_EACH = 8, /* for each worker, so that all end at about one time */
     MIN_PIECE_BYTES = 64 * 1024, /* but not smaller or larger than this    */
     MAX_PIECE_BYTES = 8 * 1024 * 1024,
-    IN_FLIGHT = 2,  /* for each worker: it need not wait for the next one  */
     MAX_LOSSES = 3, /* workers that are lost over one piece                */
     BAD_USAGE = 2   /* exit status                                         */
 };
@@ -248,8 +250,8 @@ static int count_words(FILE *in, uint64_t begin, uint64_t end,
 /* What count_piece is asked for. */
 typedef struct request {
     uint64_t begin, end;
-    uint64_t nstop;      /* how many stop words the worker must know */
-    char path[PATH_MAX]; /* absolute; sent up to its NUL             */
+    uint64_t nstop; /* how many stop words the worker must know */
+    char path[];    /* absolute, up to its NUL                  */
 } request;
 
 /* This worker's own. It is written before the first piece comes and only read
@@ -294,7 +296,7 @@ static int count_piece(muster_ctx *ctx, const void *in, size_t len,
     FILE *file;
     int rc;
 
-    if (len <= offsetof(request, path) || ((const char *)in)[len - 1] != '\0')
+    if (len <= sizeof(*ask) || ((const char *)in)[len - 1] != '\0')
         return muster_fail(ctx, EPROTO, "not a request: %zu bytes", len);
     if (ask->nstop != stop_words.nwords)
         return muster_fail(ctx, EPROTO, "the stop words did not come here");
@@ -318,15 +320,9 @@ MUSTER_HANDLER(count_piece);
 
 typedef struct file {
     const char *name; /* as on the command line */
+    char *path;       /* absolute: a worker may be in another directory */
     uint64_t bytes;
 } file;
-
-/* Somebody is to count the words that begin in the bytes begin .. end-1. */
-typedef struct piece {
-    const file *file;
-    uint64_t begin, end;
-    unsigned losses; /* workers that were lost over it */
-} piece;
 
 typedef struct job {
     muster *m;
@@ -336,11 +332,9 @@ typedef struct job {
     table stop, total;
     file *files;
     size_t nfiles;
-    size_t next_file; /* the first byte of no piece yet is in this one, */
-    uint64_t next;    /* here                                           */
-    piece *pieces;    /* in flight; pieces[i] has futures[i]            */
-    muster_future **futures;
-    size_t nflight;
+    muster_item *pieces; /* each a request; those of one file together */
+    size_t npieces;
+    bool failed; /* and it was said why */
 } job;
 
 static int complain(const char *what, const char *why)
@@ -349,26 +343,36 @@ static int complain(const char *what, const char *why)
     return EXIT_FAILURE;
 }
 
-/* Measure the files and decide how large the pieces are. */
-static int prepare(job *j, char **names, size_t n)
+/* An empty file is one empty piece, so that a worker finds out whether it can
+ * be read. */
+static size_t pieces_of(const job *j, const file *f)
 {
-    const uint32_t nworkers = muster_size(j->m);
+    return f->bytes == 0 ? 1 : 1 + (f->bytes - 1) / j->piece_bytes;
+}
+
+static const file *file_of(const job *j, size_t piece)
+{
+    const file *f = j->files;
+
+    for (; piece >= pieces_of(j, f); f++)
+        piece -= pieces_of(j, f);
+    return f;
+}
+
+static int measure(job *j, char **names, size_t n)
+{
     uint64_t bytes = 0;
 
-    if (nworkers == 0)
-        return complain("cannot begin", "there are no workers");
-    j->nflight = (size_t)nworkers * IN_FLIGHT;
-    j->futures = calloc(j->nflight, sizeof(muster_future *));
-    j->pieces = calloc(j->nflight, sizeof(*j->pieces));
     j->files = calloc(n, sizeof(*j->files));
-    if (j->futures == NULL || j->pieces == NULL || j->files == NULL)
+    if (j->files == NULL)
         return complain("cannot begin", strerror(ENOMEM));
     for (j->nfiles = 0; j->nfiles < n; j->nfiles++) {
         file *f = &j->files[j->nfiles];
         struct stat st;
 
         f->name = names[j->nfiles];
-        if (stat(f->name, &st) != 0)
+        f->path = realpath(f->name, NULL);
+        if (f->path == NULL || stat(f->path, &st) != 0)
             return complain(f->name, strerror(errno));
         if (!S_ISREG(st.st_mode))
             return complain(f->name, "not a regular file");
@@ -377,11 +381,43 @@ static int prepare(job *j, char **names, size_t n)
     }
     if (j->piece_bytes != 0)
         return 0; /* --range */
-    bytes /= (uint64_t)nworkers * PIECES_EACH;
+    bytes /= (uint64_t)muster_size(j->m) * PIECES_EACH + 1;
     j->piece_bytes = bytes < MIN_PIECE_BYTES   ? MIN_PIECE_BYTES
                      : bytes > MAX_PIECE_BYTES ? MAX_PIECE_BYTES
                                                : bytes;
     return 0;
+}
+
+static int add_piece(job *j, const file *f, uint64_t begin)
+{
+    const uint64_t left = f->bytes - begin;
+    const size_t length = strlen(f->path) + 1;
+    request *ask = malloc(sizeof(*ask) + length);
+
+    if (ask == NULL)
+        return complain(f->name, strerror(ENOMEM));
+    ask->begin = begin;
+    ask->end = begin + (left < j->piece_bytes ? left : j->piece_bytes);
+    ask->nstop = j->stop.nwords;
+    memcpy(ask->path, f->path, length);
+    j->pieces[j->npieces++] = (muster_item){ask, sizeof(*ask) + length};
+    return 0;
+}
+
+static int cut_into_pieces(job *j)
+{
+    size_t n = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < j->nfiles; i++)
+        n += pieces_of(j, &j->files[i]);
+    j->pieces = calloc(n, sizeof(*j->pieces));
+    if (j->pieces == NULL)
+        return complain("cannot begin", strerror(ENOMEM));
+    for (size_t i = 0; i < j->nfiles; i++)
+        for (size_t k = 0; rc == 0 && k < pieces_of(j, &j->files[i]); k++)
+            rc = add_piece(j, &j->files[i], k * j->piece_bytes);
+    return rc;
 }
 
 /* Read the stop words and give them to all workers. */
@@ -403,79 +439,38 @@ static int share_stop_words(job *j)
     return 0;
 }
 
-/* Cut off the next piece; false when there is none. An empty file is one empty
- * piece, so that a worker finds out whether it can be read. */
-static bool next_piece(job *j, piece *p)
+/* A muster_sink_fn: the words of one piece, or why there are none. */
+static int take_words(void *arg, size_t piece, const muster_result *result)
 {
-    uint64_t left;
+    job *j = arg;
+    int rc = 0;
 
-    if (j->next_file == j->nfiles)
-        return false;
-    *p = (piece){.file = &j->files[j->next_file], .begin = j->next};
-    left = p->file->bytes - p->begin;
-    p->end = p->begin + (left < j->piece_bytes ? left : j->piece_bytes);
-    j->next = p->end;
-    if (j->next == p->file->bytes) {
-        j->next_file++;
-        j->next = 0;
-    }
-    return true;
-}
-
-/* Send pieces[i] to the worker that has least to do. The path is made absolute:
- * a worker may have another working directory. */
-static int start_piece(job *j, size_t i)
-{
-    const piece *p = &j->pieces[i];
-    request ask = {.begin = p->begin, .end = p->end, .nstop = j->stop.nwords};
-    muster_error err;
-
-    if (realpath(p->file->name, ask.path) == NULL)
-        return complain(p->file->name, strerror(errno));
-    if (muster_call_start(j->m, MUSTER_ANY, "count_piece", &ask,
-                          offsetof(request, path) + strlen(ask.path) + 1,
-                          MUSTER_FOREVER, &j->futures[i], &err) != MUSTER_OK)
-        return complain(p->file->name, err.text);
-    return 0;
-}
-
-/* Take the result of pieces[i] and use its place for what comes next: another
- * piece, or the same again if its worker was lost. */
-static int finish_piece(job *j, size_t i)
-{
-    piece *p = &j->pieces[i];
-    muster_reply *reply = NULL;
-    muster_error err;
-    muster_err how = muster_future_result(j->futures[i], &reply, &err);
-    int rc;
-
-    muster_future_destroy(&j->futures[i]);
-    if (how == MUSTER_ELOST && ++p->losses < MAX_LOSSES)
-        return start_piece(j, i);
-    if (how != MUSTER_OK)
-        return complain(p->file->name, err.text);
-    rc = table_merge(&j->total, reply->data, reply->len);
-    muster_reply_destroy(&reply);
-    if (rc != 0)
-        return complain(p->file->name, strerror(rc));
-    return next_piece(j, p) ? start_piece(j, i) : 0;
+    if (result->code == MUSTER_OK)
+        rc = table_merge(&j->total, result->data, result->len);
+    if (rc == 0 && result->code == MUSTER_OK)
+        return 0;
+    j->failed = true;
+    return complain(file_of(j, piece)->name,
+                    rc != 0 ? strerror(rc) : result->text);
 }
 
 static int count_files(job *j)
 {
-    int rc = 0;
-    size_t i;
+    muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
+    muster_error err;
 
-    for (i = 0; rc == 0 && i < j->nflight; i++)
-        if (next_piece(j, &j->pieces[i]))
-            rc = start_piece(j, i);
-    while (rc == 0) {
-        i = muster_future_wait_any(j->futures, j->nflight, MUSTER_FOREVER);
-        if (i == j->nflight)
-            break; /* no piece is in flight, so none is left */
-        rc = finish_piece(j, i);
-    }
-    return rc;
+    o.items = j->pieces;
+    o.nitems = j->npieces;
+    o.sink = take_words;
+    o.as_they_come = true;              /* a sum: the order does not matter */
+    o.on_failure = MUSTER_FAIL_COLLECT; /* take_words says which file */
+    o.lost_retries = MAX_LOSSES - 1;
+    o.progress = muster_progress;
+    o.arg = j;
+    o.timeout_ms = MUSTER_FOREVER;
+    if (muster_map(j->m, "count_piece", &o, NULL, &err) == MUSTER_OK)
+        return 0;
+    return j->failed ? EXIT_FAILURE : complain("cannot go on", err.text);
 }
 
 /* For qsort: what is more frequent comes first, then the alphabet decides. */
@@ -513,12 +508,10 @@ static int print_total(const job *j)
 
 static void job_fini(job *j)
 {
-    for (size_t i = 0; j->futures != NULL && i < j->nflight; i++)
-        if (j->futures[i] != NULL) {
-            muster_future_cancel(j->futures[i]);
-            muster_future_destroy(&j->futures[i]);
-        }
-    free(j->futures);
+    for (size_t i = 0; i < j->npieces; i++)
+        free((void *)(uintptr_t)j->pieces[i].data);
+    for (size_t i = 0; j->files != NULL && i < j->nfiles; i++)
+        free(j->files[i].path);
     free(j->pieces);
     free(j->files);
     table_free(&j->stop);
@@ -587,9 +580,11 @@ int muster_main(muster *m, int argc, char **argv)
 
     if (rc >= 0)
         return rc;
-    rc = prepare(&j, argv + optind, (size_t)(argc - optind));
+    rc = measure(&j, argv + optind, (size_t)(argc - optind));
     if (rc == 0 && j.stop_path != NULL)
         rc = share_stop_words(&j);
+    if (rc == 0)
+        rc = cut_into_pieces(&j);
     if (rc == 0)
         rc = count_files(&j);
     if (rc == 0)

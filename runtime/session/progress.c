@@ -28,6 +28,14 @@ static void draw(size_t done, size_t total)
         putc('\n', stderr);
 }
 
+static void say(size_t done, size_t total)
+{
+    if (total == 0)
+        fprintf(stderr, "%zu done\n", done);
+    else
+        fprintf(stderr, "%zu of %zu done\n", done, total);
+}
+
 void muster_progress(void *arg, size_t done, size_t total)
 {
     const int64_t now = mst_now_ms();
@@ -38,7 +46,7 @@ void muster_progress(void *arg, size_t done, size_t total)
         draw(done, total);
     } else if (now >= next_line_ms && done != total) {
         if (next_line_ms != 0) /* what is over soon needs no word */
-            fprintf(stderr, "%zu of %zu done\n", done, total);
+            say(done, total);
         next_line_ms = now + SPARSE_MS;
     }
     pthread_mutex_unlock(&lock);
