@@ -411,7 +411,7 @@ static int cut_into_pieces(job *j)
 
     for (size_t i = 0; i < j->nfiles; i++)
         n += pieces_of(j, &j->files[i]);
-    j->pieces = calloc(n, sizeof(*j->pieces));
+    j->pieces = calloc(n + 1, sizeof(*j->pieces));
     if (j->pieces == NULL)
         return complain("cannot begin", strerror(ENOMEM));
     for (size_t i = 0; i < j->nfiles; i++)

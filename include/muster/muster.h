@@ -241,8 +241,8 @@ typedef struct muster_info {
     uint32_t rank;
     uint32_t incarnation;
     muster_state state;
-    int64_t pid;                     /* local process, or 0                */
     uint32_t calls;                  /* outstanding on it                  */
+    int64_t pid;                     /* local process, or 0                */
     int64_t silent_ms;               /* since it was last heard, or -1     */
     int exit_status;                 /* when it has exited, else -1        */
     int exit_signal;                 /* when a signal ended it, else 0     */

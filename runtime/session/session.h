@@ -94,26 +94,27 @@ typedef struct mst_member {
     mst_removing *removing;
     TAILQ_ENTRY(mst_member) to_start;
     /* process */
-    bool process; /* started, and its end not reported */
-    bool unseen;  /* its end is known only by its own word */
-    bool ended;   /* reported; its last messages are awaited */
-    int64_t pid, ended_ms;
+    bool process;       /* started, and its end not reported */
+    bool unseen;        /* its end is known only by its own word */
+    bool ended;         /* reported; its last messages are awaited */
+    bool linked, dirty; /* of its connection */
     int exit_status, exit_signal;
+    int64_t pid, ended_ms;
     char *handler_note, *why_note;
     uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */
-    bool linked, dirty;
     TAILQ_ENTRY(mst_member) dirty_link;
     mst_route route;
     int fd;
+    int probes;
+    uint32_t ncalls;
+    uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
     int64_t cut_ms;  /* since when, in MUSTER_CUT */
     mst_timer probe; /* is the connection still there? */
-    int probes;
     mst_lane lane;
     TAILQ_HEAD(, mst_call) calls;
-    uint32_t ncalls;
     struct mst_shipment *loading; /* the last it was sent, or NULL */
     uint64_t modules;             /* serial of the last module it has */
     mst_call load;
@@ -121,7 +122,6 @@ typedef struct mst_member {
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
-    uint32_t owed;      /* bytes of it that are not said to be taken */
     char *name, *verdict;
 } mst_member;
 
@@ -138,7 +138,6 @@ struct muster {
     atomic_uint refs;       /* the program's, and one for each future */
     muster_options options; /* strings replaced by copies */
     mst_cookie cookie;      /* what all have in common */
-    bool output_full;       /* the sink cannot follow */
     mst_log log;
     mst_loop loop;
     mst_hub hub;
@@ -150,6 +149,9 @@ struct muster {
     mst_member **members; /* rank r at r - 1 */
     uint32_t nmembers, room;
     atomic_uint nready;
+    uint32_t next_any; /* where the search for an idle worker begins */
+    bool closing, has_executor;
+    bool output_full; /* the sink cannot follow */
     mst_pending pending;
     TAILQ_HEAD(, mst_member) to_start, dirty;
     TAILQ_HEAD(mst_shipments, mst_shipment) shipments;
@@ -157,7 +159,6 @@ struct muster {
     uint64_t last_serial;
     mst_member *self; /* rank 0 */
     mst_executor executor;
-    bool has_executor;
     TAILQ_HEAD(, mst_served) served;
     mst_blobs blobs;
     void *channels; /* of tsearch(3) */
@@ -165,8 +166,6 @@ struct muster {
     TAILQ_HEAD(, mst_removing) removings;
     mst_timer tick;
     int64_t last_tick_ms;
-    uint32_t next_any; /* where the search for an idle worker begins */
-    bool closing;
     TAILQ_HEAD(, mst_mapping) mappings;
     mst_await *all_ended; /* muster_close waits for it, or NULL */
     mst_await any;        /* some future got its outcome */

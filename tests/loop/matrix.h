@@ -30,13 +30,13 @@ typedef struct cell {
 typedef struct operation {
     const char *name;
     muster_err (*run)(cell *c);
-    /* What has to be so before; worker 1 stands still from before it begins. */
+    /* What has to be so before. */
     void (*prepare)(cell *c);
-    bool still;
-    bool quiet; /* nobody says "begun" */
     /* After the trouble, for what nothing else ends. */
     void (*relieve)(cell *c);
     muster_err ends[TROUBLES];
+    bool still; /* worker 1 stands still from before it begins */
+    bool quiet; /* nobody says "begun" */
 } operation;
 
 extern const operation matrix_operations[];
