@@ -366,11 +366,12 @@ static int measure(job *j, char **names, size_t n)
     j->files = calloc(n, sizeof(*j->files));
     if (j->files == NULL)
         return complain("cannot begin", strerror(ENOMEM));
-    for (j->nfiles = 0; j->nfiles < n; j->nfiles++) {
-        file *f = &j->files[j->nfiles];
+    j->nfiles = n; /* what is not filled is NULL */
+    for (size_t i = 0; i < n; i++) {
+        file *f = &j->files[i];
         struct stat st;
 
-        f->name = names[j->nfiles];
+        f->name = names[i];
         f->path = realpath(f->name, NULL);
         if (f->path == NULL || stat(f->path, &st) != 0)
             return complain(f->name, strerror(errno));
@@ -510,7 +511,7 @@ static void job_fini(job *j)
 {
     for (size_t i = 0; i < j->npieces; i++)
         free((void *)(uintptr_t)j->pieces[i].data);
-    for (size_t i = 0; j->files != NULL && i < j->nfiles; i++)
+    for (size_t i = 0; i < j->nfiles; i++)
         free(j->files[i].path);
     free(j->pieces);
     free(j->files);
