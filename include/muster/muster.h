@@ -32,6 +32,7 @@
 #include <stdio.h>
 
 #include <muster/error.h>
+#include <muster/kube.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -121,6 +122,7 @@ typedef struct muster_options {
                                    worker's otherwise clean environment; NULL */
     const char *const *modules; /* paths on the worker's side, loaded by every
                                    worker, NULL-terminated; NULL            */
+    const muster_kube_options *kube; /* launcher k8s; NULL: all defaults     */
     muster_level log_level;     /* WARN                                       */
     muster_log_fn on_log;       /* NULL: silent                               */
     muster_event_fn on_event;   /* NULL                                       */
@@ -133,7 +135,7 @@ typedef struct muster_options {
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
             0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL,          \
-            MUSTER_LOG_WARN, NULL, NULL, NULL, NULL                            \
+            NULL, MUSTER_LOG_WARN, NULL, NULL, NULL, NULL                      \
     }
 
 /* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both

@@ -27,6 +27,9 @@ static const char *const names[MUSTER_ERRORS] = {
     [MUSTER_EEXIST] = "name is taken",
     [MUSTER_ENOENT] = "no such name",
     [MUSTER_EEND] = "channel is closed",
+    [MUSTER_EKUBE] = "Kubernetes configuration",
+    [MUSTER_ENOSERVER] = "API server not reached",
+    [MUSTER_EDENIED] = "API server said no",
 };
 
 const char *muster_strerror(muster_err code)
