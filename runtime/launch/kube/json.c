@@ -1,6 +1,5 @@
 #include "launch/kube/json.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -78,7 +77,8 @@ int64_t mst_json_int(const cJSON *json, const char *path, int64_t absent)
         return absent;
     number = item->valuedouble;
     /* 2^63 is a double, 2^63 - 1 is not */
-    if (!(number >= -0x1p63 && number < 0x1p63) || number != trunc(number))
+    if (!(number >= -0x1p63 && number < 0x1p63) ||
+        number != (double)(int64_t)number)
         return absent;
     return (int64_t)number;
 }
