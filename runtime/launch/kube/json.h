@@ -17,7 +17,9 @@
 
 void mst_drop_json(cJSON **json); /* for MST_AUTO */
 
-/* NULL, the default, or an empty list where it is absent or of another type. */
+/* Where it is absent or of another type: NULL, the default, or for
+ * mst_json_list an empty list. A number with a fraction, or beyond 64 bits, is
+ * no integer. `json` may be NULL. */
 const cJSON *mst_json_at(const cJSON *json, const char *path);
 const char *mst_json_str(const cJSON *json, const char *path);
 int64_t mst_json_int(const cJSON *json, const char *path, int64_t absent);
@@ -29,11 +31,12 @@ const cJSON *mst_json_object(const cJSON *json, const char *path);
  * deep, or no memory. */
 cJSON *mst_json_parse(const char *text, size_t len);
 
-/* The object at `name`, made when it is absent; NULL: no memory, or something
- * that is no object stands there. */
+/* The object at `name`, made when it is absent or null; NULL: no memory, or
+ * something else stands there. */
 cJSON *mst_json_make(cJSON *object, const char *name);
 
-/* Set, replacing what was there. False: no memory. */
+/* Set, replacing what was there, at its place. False: no memory. Numbers are
+ * doubles in cJSON: exact to 2^53. */
 bool mst_json_set_str(cJSON *object, const char *name, const char *value);
 bool mst_json_set_int(cJSON *object, const char *name, int64_t value);
 bool mst_json_set_bool(cJSON *object, const char *name, bool value);

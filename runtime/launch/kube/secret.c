@@ -1,0 +1,126 @@
+#include "launch/kube/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/fail.h"
+
+#define FIRST_BYTES 4096u
+
+void mst_drop_secret(char **text)
+{
+    if (*text != NULL)
+        sodium_memzero(*text, strlen(*text));
+    mst_free(*text);
+    *text = NULL;
+}
+
+static void wipe(cJSON *json)
+{
+    cJSON *item;
+
+    if (cJSON_IsString(json) && json->valuestring != NULL)
+        sodium_memzero(json->valuestring, strlen(json->valuestring));
+    cJSON_ArrayForEach(item, json) wipe(item);
+}
+
+void mst_drop_secret_json(cJSON **json)
+{
+    wipe(*json);
+    cJSON_Delete(*json);
+    *json = NULL;
+}
+
+int mst_secret_grow(char **text, size_t len, size_t bytes)
+{
+    char *larger = mst_alloc(bytes);
+
+    if (larger == NULL)
+        return 0;
+    if (*text != NULL) {
+        memcpy(larger, *text, len);
+        sodium_memzero(*text, len);
+        mst_free(*text);
+    }
+    *text = larger;
+    return 1;
+}
+
+/* Reads to the end; *len says how much there is in *text also on failure. */
+static muster_err read_all(int fd, const char *path, size_t most, char **text,
+                           size_t *len, muster_error *err)
+{
+    size_t bytes = 0;
+
+    for (;;) {
+        ssize_t n;
+
+        if (*len + 1 >= bytes) {
+            bytes = bytes == 0 ? FIRST_BYTES : 2 * bytes;
+            if (!mst_secret_grow(text, *len, bytes))
+                return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", path);
+        }
+        n = read(fd, *text + *len, bytes - 1 - *len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return mst_fail_sys(err, errno, "cannot read %s", path);
+        if (n == 0)
+            return MUSTER_OK;
+        *len += (size_t)n;
+        if (*len > most)
+            return mst_fail(err, MUSTER_EINVAL, "%s has more than %zu bytes",
+                            path, most);
+    }
+}
+
+muster_err mst_secret_read(const char *path, size_t most, char **text,
+                           size_t *len, muster_error *err)
+{
+    MST_AUTO(mst_drop_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *all = NULL;
+    size_t n = 0;
+    muster_err rc;
+
+    if (fd < 0)
+        return mst_fail_sys(err, errno, "cannot read %s", path);
+    rc = read_all(fd, path, most, &all, &n, err);
+    if (rc == MUSTER_OK && len == NULL && memchr(all, '\0', n) != NULL)
+        rc = mst_fail(err, MUSTER_EINVAL, "%s is no text", path);
+    if (rc != MUSTER_OK) {
+        if (all != NULL)
+            sodium_memzero(all, n);
+        mst_free(all);
+        return rc;
+    }
+    all[n] = '\0';
+    *text = all;
+    if (len != NULL)
+        *len = n;
+    return MUSTER_OK;
+}
+
+muster_err mst_secret_decode(const char *base64, char **text)
+{
+    const size_t len = strlen(base64), most = len / 4 * 3 + 3;
+    char *bytes = mst_alloc(most + 1);
+    size_t n = 0;
+
+    if (bytes == NULL)
+        return MUSTER_ENOMEM;
+    if (sodium_base642bin((unsigned char *)bytes, most, base64, len, " \t\r\n",
+                          &n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        memchr(bytes, '\0', n) != NULL) {
+        sodium_memzero(bytes, most);
+        mst_free(bytes);
+        return MUSTER_EINVAL;
+    }
+    bytes[n] = '\0';
+    *text = bytes;
+    return MUSTER_OK;
+}

@@ -1,0 +1,41 @@
+/* secret.h - texts that are wiped before their memory is given back. */
+#ifndef MST_KUBE_SECRET_H
+#define MST_KUBE_SECRET_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#include <muster/error.h>
+
+/* For MST_AUTO, and by hand: wipe, free, set to NULL. NULL is fine. */
+void mst_drop_secret(char **text);
+
+/* The same of a tree, with all strings in it. */
+void mst_drop_secret_json(cJSON **json);
+
+/* Read a whole file.
+ *
+ *   most   bytes it may have
+ *   text   terminated; set on MUSTER_OK only; the caller's, mst_drop_secret
+ *   len    may be NULL
+ *
+ * Errors:  MUSTER_ESYS    errno in err->sys
+ *          MUSTER_EINVAL  it is longer, or `len` is NULL and it has a NUL in it
+ *          MUSTER_ENOMEM
+ */
+muster_err mst_secret_read(const char *path, size_t most, char **text,
+                           size_t *len, muster_error *err);
+
+/* Base64, with or without line ends in it, to a text.
+ *
+ * Errors:  MUSTER_EINVAL  it is no base64, or has a NUL in it
+ *          MUSTER_ENOMEM
+ *          Neither fills an error: the caller knows what it is about.
+ */
+muster_err mst_secret_decode(const char *base64, char **text);
+
+/* A larger piece of memory with the first `len` bytes of *text in it; the old
+ * one is wiped. False: no memory, and nothing has changed. */
+int mst_secret_grow(char **text, size_t len, size_t bytes);
+
+#endif
