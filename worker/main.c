@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
+#include "base/first.h"
 #include "crash.h"
 #include "worker.h"
 
@@ -181,6 +182,7 @@ int muster_worker_main(int argc, char **argv)
 
     if (status >= 0)
         return status;
+    mst_first();
     if (sodium_init() < 0)
         return MST_EXIT_INTERNAL;
     w = sodium_malloc(sizeof(*w)); /* it holds the secret key */

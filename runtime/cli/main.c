@@ -6,6 +6,7 @@
 
 #include <muster/muster.h>
 
+#include "base/first.h"
 #include "cli/cli.h"
 
 static const char help[] =
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
 
     fill_standard_descriptors();
+    mst_first();
     if (strcmp(verb, "run") == 0)
         return mst_cli_run(argc - 1, argv + 1);
     if (strcmp(verb, "clean") == 0)

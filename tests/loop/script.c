@@ -8,10 +8,13 @@
  *   stuck       have each worker run a handler that never returns
  *   wait        the same with one that looks at its cancellation
  *   crash       crash, here
+ *   orphan      leave a process behind; 0 when somebody has waited for it
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +82,30 @@ static int on_all(muster *m, const char *name)
     return err.remote != 0 ? err.remote : 1;
 }
 
+/* A process whose parent has ended is given to process 1. */
+static int orphan(void)
+{
+    const struct timespec ms = {0, 1000000};
+    int fds[2];
+    pid_t child, left = 0;
+
+    if (pipe(fds) != 0)
+        return 2;
+    child = fork();
+    if (child == 0) {
+        left = fork();
+        if (left == 0)
+            _exit(0);
+        _exit(write(fds[1], &left, sizeof(left)) != sizeof(left));
+    }
+    if (child < 0 || waitpid(child, NULL, 0) != child ||
+        read(fds[0], &left, sizeof(left)) != sizeof(left))
+        return 2;
+    for (int i = 0; i < 5000 && kill(left, 0) == 0; i++)
+        nanosleep(&ms, NULL);
+    return kill(left, 0) == 0;
+}
+
 MUSTER_API int muster_main(muster *m, int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -87,6 +114,8 @@ MUSTER_API int muster_main(muster *m, int argc, char **argv)
         return (int)strtol(argv[2], NULL, 10);
     if (strcmp(what, "crash") == 0)
         abort();
+    if (strcmp(what, "orphan") == 0)
+        return orphan();
     if (strcmp(what, "size") == 0)
         printf("%u\n", muster_size(m));
     else if (strcmp(what, "args") == 0)

@@ -30,7 +30,8 @@
 #include "launch/kube/access.h"
 
 #define MST_KUBE_BODY_BYTES (64u << 20) /* of an answer; more is refused */
-#define MST_KUBE_WIDTH 16               /* requests beside each other */
+#define MST_KUBE_TRY_MS 15000 /* for one try, when there is time for more */
+#define MST_KUBE_WIDTH 16     /* requests beside each other */
 
 typedef struct mst_kube_http mst_kube_http;
 
@@ -58,6 +59,7 @@ typedef struct mst_kube_request {
     long status;   /* the last one, or 0 */
     int tries;     /* how often it was sent */
     bool unclear;  /* it was sent, and no answer came: it may have been done */
+    bool warned;   /* a Warning: header was logged */
     cJSON *answer; /* the caller's; NULL: text, or no answer */
     char *said;    /* the text, terminated; the caller's, mst_free */
     size_t said_len;

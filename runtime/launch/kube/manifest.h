@@ -32,6 +32,7 @@
 typedef struct mst_pod_plan {
     const char *ns, *prefix, *session;
     const char *image;
+    const char *worker; /* path in the image; NULL: muster-worker, by PATH */
     const char *pull_policy;  /* NULL: the server's default              */
     const char *cpu, *memory; /* requests = limits                       */
     int64_t deadline_s;       /* activeDeadlineSeconds; 0: none          */
@@ -60,6 +61,10 @@ muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
                             uint32_t incarnation, const char *secret,
                             const char *cookie, cJSON **pod, muster_error *err);
 
+/* Do the strings of a plan make sense? MUSTER_EKUBE: the text names the one
+ * that does not. */
+muster_err mst_manifest_check(const mst_pod_plan *plan, muster_error *err);
+
 typedef struct mst_secret_item {
     uint32_t rank;
     const char *cookie; /* NULL: "(secret)" stands there, for --dry-run */
@@ -74,6 +79,10 @@ typedef struct mst_secret_item {
 muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
                                const mst_secret_item *items, size_t n,
                                char **text, size_t *len, muster_error *err);
+
+/* The one owner of Pods and Secrets, into their metadata; none when the plan
+ * has none. False: no memory. */
+bool mst_manifest_owner(const mst_pod_plan *plan, cJSON *metadata);
 
 /* Which image a container of this Pod runs, the one that the manager is in:
  * the container named "manager", else the only one that is no known sidecar,

@@ -37,7 +37,7 @@ typedef struct mst_pod_status {
     bool deleting;    /* deletionTimestamp is set */
     bool disrupted;   /* DisruptionTarget: eviction, preemption, drain */
     bool unreachable; /* its node is not heard: NodeLost, Ready=Unknown */
-    int pull_errors;  /* has ErrImagePull or ImagePullBackOff now: 1 */
+    bool pull_error;  /* ErrImagePull: the last try to pull its image failed */
     char memory[32];  /* limit of the container, or "" */
 } mst_pod_status;
 
