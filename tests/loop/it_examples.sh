@@ -80,9 +80,16 @@ full_disk() {
     grep -q "No space left" "$err" || fail "$script, a full disk: not said"
 }
 
-# children PID: its child processes, the workers.
+# children PID: its child processes.
 children() {
     cat "/proc/$1/task/"*/children 2>/dev/null
+}
+
+# busy PID: it has used more than 0.2 s of processor time.
+busy() {
+    local ticks
+    ticks=$(cut -d ' ' -f 14 "/proc/$1/stat" 2>/dev/null)
+    [ "${ticks:-0}" -gt 20 ]
 }
 
 # -------------------------------------------------------------------- tests --
@@ -217,18 +224,15 @@ pipeline() {
 # A worker is killed while all of them are at it: nothing hangs, and the reason
 # is said.
 pipeline_loses_a_worker() {
-    local job worker=""
+    local job manager child worker=""
     timeout 60 "$muster" run --launcher local -n 2 "$scripts/pipeline.so" \
         10000000000 >"$out" 2>"$err" &
     job=$!
-    status=0
     while [ -z "$worker" ] && kill -0 "$job" 2>/dev/null; do
-        # the child of timeout is the manager; a worker at work has used some
-        # 0.2 s of processor time
-        for worker in $(children "$(children "$job")"); do
-            [ "$(cut -d ' ' -f 14 "/proc/$worker/stat" 2>/dev/null ||
-                echo 0)" -gt 20 ] && break
-            worker=""
+        for manager in $(children "$job"); do
+            for child in $(children "$manager"); do
+                ! busy "$child" || worker=$child
+            done
         done
         [ -n "$worker" ] || sleep 0.05
     done
