@@ -32,6 +32,7 @@ typedef struct key {
 typedef struct reader {
     yaml_parser_t yaml;
     const char *text, *name;
+    size_t len;
     size_t nodes, depth, repeated; /* bytes */
     anchor anchors[MST_YAML_ANCHORS];
     size_t nanchors;
@@ -79,7 +80,7 @@ static bool next(reader *r, yaml_event_t *event)
     line = y->problem_mark.line + 1;
     if (y->error == YAML_READER_ERROR) { /* it has no mark */
         line = 1;
-        for (size_t i = 0; i < y->problem_offset; i++)
+        for (size_t i = 0; i < y->problem_offset && i < r->len; i++)
             line += r->text[i] == '\n';
     }
     return refuse(r, line, "%s%s%s",
@@ -501,7 +502,8 @@ static cJSON *read_stream(reader *r)
 muster_err mst_yaml_parse(const char *text, size_t len, const char *name,
                           cJSON **json, muster_error *err)
 {
-    reader r = {.text = text, .name = name, .rc = MUSTER_OK, .err = err};
+    reader r = {
+        .text = text, .len = len, .name = name, .rc = MUSTER_OK, .err = err};
     cJSON *tree;
 
     if (!yaml_parser_initialize(&r.yaml))
