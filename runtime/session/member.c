@@ -212,6 +212,9 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
 
     if (handler == NULL)
         handler = "";
+    if (w->end_words != NULL && why != NULL &&
+        strstr(w->end_words, why) != NULL)
+        why = NULL; /* it was its last line */
     if (w->end_words != NULL)
         snprintf(text, bytes, "worker %u %.300s%s%.100s%s%.100s", w->rank,
                  w->end_words, in, handler, why != NULL ? ": " : "",

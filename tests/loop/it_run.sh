@@ -235,7 +235,7 @@ test_launch_errors() {
     expect 69 "no worker program" /nonexistent/w
     run run -n 1 --launcher local --listen=192.0.2.1 "$script" status 0
     expect 69 "not our address" 192.0.2.1
-    begin 1 wait
+    begin 1 heed
     port=$(ss_port)
     run run -n 1 --port "$port" "$script" status 0
     expect 69 "port in use" ":$port" "in use"
@@ -385,7 +385,7 @@ test_listen() {
 
 test_list() {
     local n=0
-    begin 2 wait
+    begin 2 heed
     kill -s USR1 "$pid"
     until grep -q RANK "$err" || [ $((n += 1)) -gt 200 ]; do sleep 0.02; done
     kill "$pid"
@@ -398,7 +398,7 @@ test_list() {
 test_signals() {
     local sig verb began
     for sig in INT TERM HUP; do
-        for verb in wait stuck; do
+        for verb in heed stuck; do
             begin 3 $verb
             began=$(now_ms)
             kill -s $sig "$pid"
@@ -408,7 +408,7 @@ test_signals() {
             expect $((128 + $(kill -l $sig))) "SIG$sig, $verb" "SIG$sig"
         done
     done
-    begin 2 wait
+    begin 2 heed
     kill -s INT "$pid"
     finish
     expect 130 "SIGINT" "cancelling the work" "cancelled"

@@ -6,7 +6,7 @@
  *   say         have each worker print
  *   fail        call a handler that fails, and return its code
  *   stuck       have each worker run a handler that never returns
- *   wait        the same with one that looks at its cancellation
+ *   heed        the same with one that looks at its cancellation
  *   crash       crash, here
  *   orphan      leave a process behind; 0 when somebody has waited for it
  */
@@ -57,7 +57,7 @@ static int stuck(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(stuck);
 
-static int wait(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+static int heed(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
     const struct timespec ms = {0, 1000000};
 
@@ -69,7 +69,7 @@ static int wait(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
         nanosleep(&ms, NULL);
     return 0;
 }
-MUSTER_HANDLER(wait);
+MUSTER_HANDLER(heed);
 
 /* The handler of this name on all workers. */
 static int on_all(muster *m, const char *name)

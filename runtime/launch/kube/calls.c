@@ -151,10 +151,11 @@ char *mst_calls_log_tail(mst_plan *plan, mst_log *log, const char *name,
     return tail;
 }
 
-/* False: it stays, and that was said. */
+/* False: it was stopped. What stays for another reason is said. */
 static bool dropped(mst_kube_request *r, mst_log *log, bool *refused)
 {
-    const bool fine = r->rc == MUSTER_OK || r->status == 404;
+    const bool stopped = r->rc == MUSTER_ECANCELED;
+    const bool fine = r->rc == MUSTER_OK || r->status == 404 || stopped;
 
     if (!fine && mst_refusal_of(r->status, r->answer) == MST_REFUSAL_RBAC) {
         if (!*refused)
@@ -167,11 +168,11 @@ static bool dropped(mst_kube_request *r, mst_log *log, bool *refused)
                      r->what.name, r->err.text);
     }
     mst_kube_request_fini(r);
-    return fine;
+    return !stopped;
 }
 
 void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
-                         const mst_call_drop *drops, size_t n, int64_t until_ms,
+                         mst_call_drop *drops, size_t n, int64_t until_ms,
                          bool *refused)
 {
     mst_kube_request requests[MST_KUBE_WIDTH];
@@ -188,10 +189,10 @@ void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
     }
     (void)mst_kube_http_run(http, requests, n);
     for (size_t i = 0; i < n; i++)
-        (void)dropped(&requests[i], log, refused);
+        drops[i].stopped = !dropped(&requests[i], log, refused);
 }
 
-void mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
+bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
                            const char *name, int64_t until_ms)
 {
     char path[PATH_BYTES];
@@ -203,7 +204,7 @@ void mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
 
     path_of(path, plan->pod.ns, "/secrets/%s", name);
     (void)mst_kube_http_run(http, &r, 1);
-    (void)dropped(&r, log, &refused);
+    return dropped(&r, log, &refused);
 }
 
 bool mst_calls_drop_session(mst_plan *plan, mst_kube_http *http, mst_log *log,

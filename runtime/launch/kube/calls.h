@@ -36,14 +36,16 @@ char *mst_calls_log_tail(mst_plan *plan, mst_log *log, const char *name,
 typedef struct mst_call_drop {
     char name[MST_KUBE_LABEL];
     int grace_s;
+    bool stopped; /* mst_kube_http_stop came first */
 } mst_call_drop;
 
 /* Those that are not there any more count as dropped; what else goes wrong is
  * logged. *refused: we may not, and it was said. */
 void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
-                         const mst_call_drop *drops, size_t n, int64_t until_ms,
+                         mst_call_drop *drops, size_t n, int64_t until_ms,
                          bool *refused);
-void mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
+/* False: it was stopped. */
+bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
                            const char *name, int64_t until_ms);
 
 /* All Pods of the session in one request. False: not allowed, or it failed. */

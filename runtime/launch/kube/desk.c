@@ -241,7 +241,7 @@ static void judge(mst_fleet *f, mst_fleet_pod *p)
         log_tail(f, p, tail, last, sizeof(last));
     mst_free(tail);
     mst_pod_verdict(&p->status, p->deleted, words, sizeof(words));
-    snprintf(verdict, sizeof(verdict), "%s%s%.120s%s", words,
+    snprintf(verdict, sizeof(verdict), "%.250s%s%.120s%s", words,
              last[0] != '\0' ? "; its last line: \"" : "", last,
              last[0] != '\0' ? "\"" : "");
     mst_fleet_over(f, p, verdict);
@@ -276,6 +276,9 @@ static void drop(mst_fleet *f, mst_fleet_pod **pods, size_t n, int64_t until_ms,
     mst_calls_drop_pods(f->plan, http, f->log, drops, n, until_ms,
                         &f->no_delete);
     pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < n; i++)
+        if (drops[i].stopped)
+            pods[i]->state = MST_FLEET_THERE; /* once more, at the end */
 }
 
 /* What is in todo; when everything is ending only verdicts. */
@@ -309,6 +312,7 @@ static bool drop_secrets(mst_fleet *f, mst_kube_http *http, int64_t until_ms,
 {
     mst_fleet_secret *s;
     char name[MST_KUBE_LABEL];
+    bool stopped;
 
     TAILQ_FOREACH (s, &f->secrets, link) {
         if (!s->there || (s->waiting > 0 && !all))
@@ -316,9 +320,10 @@ static bool drop_secrets(mst_fleet *f, mst_kube_http *http, int64_t until_ms,
         s->there = false;
         snprintf(name, sizeof(name), "%s", s->name);
         pthread_mutex_unlock(&f->lock);
-        mst_calls_drop_secret(f->plan, http, f->log, name, until_ms);
+        stopped = !mst_calls_drop_secret(f->plan, http, f->log, name, until_ms);
         pthread_mutex_lock(&f->lock);
-        return true;
+        s->there = stopped; /* once more, at the end */
+        return !stopped;
     }
     return false;
 }

@@ -290,9 +290,11 @@ static void stop(mst_kube_http *http, mst_transfer *t)
                          "requests were stopped"));
 }
 
-static void hear(mst_kube_http *http)
+/* True: something has ended. */
+static bool hear(mst_kube_http *http)
 {
     CURLMsg *message;
+    bool some = false;
     int left;
 
     while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
@@ -304,11 +306,13 @@ static void hear(mst_kube_http *http)
         t = (mst_transfer *)(void *)private;
         curl_multi_remove_handle(http->multi, t->curl);
         t->running = false;
+        some = true;
         if (code == CURLE_OK)
             answered(http, t);
         else
             broke(http, t, code);
     }
+    return some;
 }
 
 /* Start what is due; how long until something else is. -1: all is over. */
@@ -340,11 +344,9 @@ static void turn(mst_kube_http *http, int64_t wait)
 {
     int running;
 
-    if (curl_multi_perform(http->multi, &running) == CURLM_OK) {
-        hear(http);
-        if (running > 0 || wait > 0)
-            (void)curl_multi_poll(http->multi, NULL, 0, (int)wait, NULL);
-    }
+    /* what has ended is looked at first */
+    if (curl_multi_perform(http->multi, &running) == CURLM_OK && !hear(http))
+        (void)curl_multi_poll(http->multi, NULL, 0, (int)wait, NULL);
 }
 
 bool mst_kube_http_run(mst_kube_http *http, mst_kube_request *requests,
