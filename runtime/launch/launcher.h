@@ -41,6 +41,7 @@ typedef struct mst_report {
     const char *text; /* OUTPUT, NOTE, STATUS: not terminated. ENDED: how, or
                          NULL: "was OOMKilled (limit 512Mi)"                */
     size_t len;
+    const char *last_line; /* ENDED: that it printed, terminated, or NULL */
     int exit_status; /* ENDED: status, or -1                               */
     int exit_signal; /* ENDED: signal, or 0                                */
 } mst_report;

@@ -26,6 +26,7 @@
 #include "launch/launcher.h"
 
 #define MST_VERDICT_TEXT 400
+#define MST_LINE_TEXT 128 /* of a last line */
 
 /* The cookies of some Pods that were asked for together. */
 typedef struct mst_fleet_secret {
@@ -68,6 +69,7 @@ typedef struct mst_fleet_pod {
     bool told; /* over is told, or about to be: nothing more will be */
     char waits_text[MST_STATUS_TEXT];
     char verdict[MST_VERDICT_TEXT];
+    char last_line[MST_LINE_TEXT];
     int exit_status, exit_signal;
     bool seen; /* the exit is */
 } mst_fleet_pod;
@@ -96,13 +98,15 @@ typedef struct mst_fleet {
     uint32_t nsecrets;
     bool closing; /* deletions wait for the end */
     bool stop;
+    bool finishing; /* the desk is at its last requests */
+    bool cut_off;   /* its client was stopped */
     bool no_logs, no_collection, no_delete; /* refused once, and said */
 } mst_fleet;
 
 /* All of these: with the lock held. */
 void mst_fleet_todo(mst_fleet *f, mst_fleet_pod *p);
 void mst_fleet_news(mst_fleet *f, mst_fleet_pod *p);
-/* It is over, in these words: told once. */
+/* It is over, in these words or, NULL, in those that are there: told once. */
 void mst_fleet_over(mst_fleet *f, mst_fleet_pod *p, const char *verdict);
 /* It needs its Secret no more. */
 void mst_fleet_release(mst_fleet *f, mst_fleet_pod *p);

@@ -166,8 +166,8 @@ static bool exists_already(const mst_kube_request *r)
 {
     const char *reason = mst_json_str(r->answer, "reason");
 
-    return r->status == 409 && r->tries > 1 && strcmp(r->method, "POST") == 0 &&
-           reason != NULL && strcmp(reason, "AlreadyExists") == 0;
+    return r->status == 409 && r->ours && reason != NULL &&
+           strcmp(reason, "AlreadyExists") == 0;
 }
 
 static void answered(mst_kube_http *http, mst_transfer *t)
@@ -190,7 +190,7 @@ static void answered(mst_kube_http *http, mst_transfer *t)
         succeeded(http, t);
     } else if (exists_already(r)) {
         r->unclear = false;
-        over(t, MUSTER_OK); /* our earlier try has made it */
+        over(t, MUSTER_OK); /* libcurl tries again by itself, too */
     } else if (r->status == 401 && !t->renewed && !r->once) {
         t->renewed = true;
         t->at_ms = mst_now_ms();

@@ -4,9 +4,7 @@
  * batches that run beside each other; a single one is a batch of one. Each is
  * tried again by itself, with jittered backoff, where that is harmless and of
  * use: connection lost or refused, 429 and 503 (with Retry-After), 500, 502
- * and 504, as long as there is time; a 401 once, with renewed credentials. A
- * POST that was tried again and is answered by 409 AlreadyExists has made what
- * is there.
+ * and 504, as long as there is time; a 401 once, with renewed credentials.
  *
  * Certificates are verified unless the access says that they are not. Only
  * HTTPS and HTTP are spoken, redirects are not followed, answers are limited
@@ -50,6 +48,8 @@ typedef struct mst_kube_request {
     const char *body;   /* JSON, or NULL; borrowed                          */
     int64_t until_ms;   /* for all of its tries                             */
     bool once;          /* it is not tried again                            */
+    bool ours;          /* POST: nobody else makes what has this name, so that
+                           409 AlreadyExists says that an earlier try did it */
     bool text;          /* the answer is no JSON (pods/log)                 */
     size_t most_bytes;  /* of the answer; 0: MST_KUBE_BODY_BYTES. Of a text
                            the rest is left out; JSON is refused            */

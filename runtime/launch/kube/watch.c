@@ -16,7 +16,7 @@
 #include "launch/kube/retry.h"
 
 #define PATH_BYTES 1024
-#define LIST_MS 10000   /* of one list, with its tries; then it is "away" */
+#define LIST_MS 2000    /* of one list, with its tries; then it is "away" */
 #define WATCH_S 280     /* of one watch: servers end them after 5 to 10 min */
 #define QUIET_MS 150000 /* bookmarks come about each minute */
 #define SHORT_MS 1000   /* a watch that ends sooner is not begun at once */
