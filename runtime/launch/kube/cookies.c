@@ -1,7 +1,6 @@
-/* cookies.c - the Secret, and what a plan's strings have to be. */
+/* cookies.c - the Secret of a launch. */
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,8 +9,6 @@
 #include "launch/kube/json.h"
 #include "launch/kube/manifest.h"
 #include "launch/kube/names.h"
-
-/* ---------------------------------------------------------------- Secret -- */
 
 /* All but its data. */
 static cJSON *frame(const mst_pod_plan *plan, const char *name)
@@ -94,127 +91,4 @@ muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
     }
     cJSON_free(head);
     return text != NULL ? MUSTER_OK : mst_fail(err, MUSTER_ENOMEM, "a Secret");
-}
-
-/* ------------------------------------------------------------------ checks --
- */
-
-/* Source: k8s.io/apimachinery/pkg/api/resource, Quantity. */
-static bool is_quantity(const char *text)
-{
-    static const char *const suffixes[] = {"",   "n",  "u",  "m", "k",  "M",
-                                           "G",  "T",  "P",  "E", "Ki", "Mi",
-                                           "Gi", "Ti", "Pi", "Ei"};
-    const char *at = text;
-    char *end;
-    size_t digits = strspn(at, "0123456789");
-
-    at += digits;
-    if (*at == '.') {
-        const size_t more = strspn(at + 1, "0123456789");
-
-        digits += more;
-        at += 1 + more;
-    }
-    if (digits == 0)
-        return false;
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-        if (strcmp(at, suffixes[i]) == 0)
-            return true;
-    if (*at != 'e' && *at != 'E')
-        return false;
-    (void)strtol(at + 1, &end, 10);
-    return end != at + 1 && *end == '\0' && at[1] != ' ';
-}
-
-/* Source: k8s.io/apimachinery/pkg/util/validation, IsEnvVarName. */
-static bool is_env(const char *text)
-{
-    const char *end = strchr(text, '=');
-    const size_t good =
-        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                     "0123456789_.-");
-
-    return end != NULL && end > text && text + good == end &&
-           end - text < 256 && (text[0] < '0' || text[0] > '9');
-}
-
-static bool is_label(const char *text)
-{
-    const size_t len = strlen(text);
-
-    return len > 0 && len < MST_KUBE_LABEL && text[0] != '-' &&
-           text[len - 1] != '-' &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
-muster_err mst_manifest_check(const mst_pod_plan *plan, muster_error *err)
-{
-    const char *kind = mst_json_str(plan->pod_template, "kind");
-
-    if (!is_label(plan->ns))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "\"%.80s\" cannot be a namespace: a-z, 0-9 and -, at "
-                        "most 63 bytes",
-                        plan->ns);
-    if (!is_quantity(plan->cpu))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "cpu \"%.40s\" is no quantity: 2, 0.5 or 500m",
-                        plan->cpu);
-    if (!is_quantity(plan->memory))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "memory \"%.40s\" is no quantity: 512Mi or 4Gi",
-                        plan->memory);
-    if (plan->image[0] == '\0')
-        return mst_fail(err, MUSTER_EKUBE, "the image is empty");
-    if (plan->pod_template != NULL && !cJSON_IsObject(plan->pod_template))
-        return mst_fail(err, MUSTER_EKUBE, "the Pod template is no object");
-    if (kind != NULL && strcmp(kind, "Pod") != 0)
-        return mst_fail(err, MUSTER_EKUBE, "the template is a %.40s, not a Pod",
-                        kind);
-    for (size_t i = 0; plan->env != NULL && plan->env[i] != NULL; i++)
-        if (!is_env(plan->env[i]))
-            return mst_fail(err, MUSTER_EKUBE,
-                            "\"%.40s\" is no NAME=VALUE for a container",
-                            plan->env[i]);
-    return MUSTER_OK;
-}
-
-/* ------------------------------------------------------------------- image --
- */
-
-static const char *const sidecars[] = {
-    "istio-proxy",    "linkerd-proxy", "vault-agent", "cloud-sql-proxy",
-    "cloudsql-proxy", "envoy",         "fluent-bit",  "aws-otel-collector",
-    "datadog-agent",  "kuma-sidecar",  "daprd"};
-
-static bool is_sidecar(const char *name)
-{
-    for (size_t i = 0; i < sizeof(sidecars) / sizeof(sidecars[0]); i++)
-        if (strcmp(name, sidecars[i]) == 0)
-            return true;
-    return false;
-}
-
-const char *mst_manifest_image(const cJSON *pod, const char **name)
-{
-    const cJSON *containers = mst_json_list(pod, "spec.containers");
-    const cJSON *one, *best = NULL;
-
-    cJSON_ArrayForEach(one, containers)
-    {
-        const char *its = mst_json_str(one, "name");
-
-        if (its == NULL || mst_json_str(one, "image") == NULL)
-            continue;
-        if (strcmp(its, "manager") == 0) {
-            best = one;
-            break;
-        }
-        if (best == NULL || is_sidecar(mst_json_str(best, "name")))
-            best = one;
-    }
-    if (name != NULL)
-        *name = mst_json_str(best, "name");
-    return mst_json_str(best, "image");
 }

@@ -1,6 +1,5 @@
 #include "launch/kube/manifest.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,20 +75,6 @@ static bool add_metadata(const mst_pod_plan *plan, uint32_t rank,
 /* ---------------------------------------------------------------- security --
  */
 
-static const cJSON *container_of(const cJSON *pod, const char *name)
-{
-    const cJSON *one;
-
-    cJSON_ArrayForEach(one, mst_json_list(pod, "spec.containers"))
-    {
-        const char *its = mst_json_str(one, "name");
-
-        if (its != NULL && name != NULL && strcmp(its, name) == 0)
-            return one;
-    }
-    return NULL;
-}
-
 static bool copy(const cJSON *from, const char *name, cJSON *to)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(from, name);
@@ -144,8 +129,8 @@ static bool add_security(const mst_pod_plan *plan, cJSON *container)
     cJSON *all = cJSON_CreateString("ALL");
 
     (void)mst_manifest_image(plan->manager, &name);
-    from =
-        mst_json_object(container_of(plan->manager, name), "securityContext");
+    from = mst_json_object(mst_manifest_container(plan->manager, name),
+                           "securityContext");
     if (drop == NULL || all == NULL || !cJSON_AddItemToArray(drop, all)) {
         cJSON_Delete(all);
         return false;
@@ -179,30 +164,64 @@ static cJSON *add_object(cJSON *list)
     return NULL;
 }
 
+/* A kubelet turns $(NAME) into the value of NAME, and $$ into $: doubled, each
+ * stays as it is. NULL: no memory; mst_free. */
+static char *literal(const char *value)
+{
+    size_t len = 0, n = 0;
+    char *text;
+
+    for (const char *c = value; *c != '\0'; c++)
+        len += *c == '$' ? 2 : 1;
+    text = mst_alloc(len + 1);
+    if (text == NULL)
+        return NULL;
+    for (; *value != '\0'; value++) {
+        if (*value == '$')
+            text[n++] = '$';
+        text[n++] = *value;
+    }
+    text[n] = '\0';
+    return text;
+}
+
+/* The last one of a name counts. */
+static bool set_env(cJSON *list, const char *name, const char *value)
+{
+    MST_AUTO(mst_drop) char *text = literal(value);
+    cJSON *one;
+
+    if (text == NULL)
+        return false;
+    cJSON_ArrayForEach(one, list)
+    {
+        const char *its = mst_json_str(one, "name");
+
+        if (its != NULL && strcmp(its, name) == 0)
+            return mst_json_set_str(one, "value", text);
+    }
+    one = add_object(list);
+    return one != NULL && mst_json_set_str(one, "name", name) &&
+           mst_json_set_str(one, "value", text);
+}
+
 static bool add_env(const mst_pod_plan *plan, const char *cookie,
                     cJSON *container)
 {
     cJSON *list = cJSON_AddArrayToObject(container, "env");
-    cJSON *one;
-    char name[256];
+    char name[MST_ENV_NAME];
 
     if (list == NULL)
         return false;
     for (size_t i = 0; plan->env != NULL && plan->env[i] != NULL; i++) {
-        const char *is = strchr(plan->env[i], '=');
+        const size_t len = strcspn(plan->env[i], "=");
 
-        snprintf(name, sizeof(name), "%.*s", (int)(is - plan->env[i]),
-                 plan->env[i]);
-        one = add_object(list);
-        if (one == NULL || !mst_json_set_str(one, "name", name) ||
-            !mst_json_set_str(one, "value", is + 1))
+        snprintf(name, sizeof(name), "%.*s", (int)len, plan->env[i]);
+        if (!set_env(list, name,
+                     plan->env[i] + len + (plan->env[i][len] == '=')))
             return false;
     }
-    if (cookie == NULL)
-        return true;
-    one = add_object(list);
-    return one != NULL && mst_json_set_str(one, "name", MST_COOKIE_ENV) &&
-           mst_json_set_str(one, "value", cookie);
+    return cookie == NULL || set_env(list, MST_COOKIE_ENV, cookie);
 }
 
 static bool add_resources(const mst_pod_plan *plan, cJSON *container)
@@ -300,76 +319,15 @@ static bool add_spec(const mst_pod_plan *plan, uint32_t rank,
            (plan->deadline_s == 0 ||
             mst_json_set_int(spec, "activeDeadlineSeconds",
                              plan->deadline_s)) &&
+           copy(manager, "serviceAccountName", spec) &&
            copy(manager, "imagePullSecrets", spec) &&
            add_pod_security(plan, spec) &&
            add_container(plan, secret, cookie, spec) &&
            add_volumes(rank, secret, spec);
 }
 
-/* ------------------------------------------------------------------ checks --
+/* ------------------------------------------------------------------- whole --
  */
-
-static bool is(const cJSON *pod, const char *path, const char *want)
-{
-    const char *text = mst_json_str(pod, path);
-
-    return text != NULL && strcmp(text, want) == 0;
-}
-
-static bool has_label(const cJSON *pod, const char *label, const char *want)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(
-        mst_json_object(pod, "metadata.labels"), label));
-
-    return text != NULL && strcmp(text, want) == 0;
-}
-
-static bool mounts_cookie(const cJSON *container)
-{
-    const cJSON *mount;
-
-    cJSON_ArrayForEach(mount, mst_json_list(container, "volumeMounts"))
-    {
-        if (is(mount, "mountPath", MST_COOKIE_DIR) &&
-            is(mount, "name", "cookie"))
-            return true;
-    }
-    return false;
-}
-
-/* What template and configure must leave as it was. */
-static muster_err check_pod(const mst_pod_plan *plan, const cJSON *pod,
-                            const char *name, const char *rank,
-                            const char *secret, muster_error *err)
-{
-    const cJSON *worker = container_of(pod, MST_CONTAINER);
-    const char *wrong =
-        !is(pod, "kind", "Pod") || !is(pod, "apiVersion", "v1")
-            ? "kind and apiVersion must stay Pod and v1"
-        : !is(pod, "metadata.name", name) ||
-                !is(pod, "metadata.namespace", plan->ns)
-            ? "metadata.name and namespace must stay (see --worker-prefix and "
-              "--namespace)"
-        : !has_label(pod, MST_LABEL_SESSION, plan->session) ||
-                !has_label(pod, MST_LABEL_RANK, rank) ||
-                !has_label(pod, MST_LABEL_MANAGED, "muster")
-            ? "muster's labels must stay"
-        : worker == NULL ? "the container \"worker\" must stay"
-        : mst_json_str(worker, "image") == NULL
-            ? "the container \"worker\" must have an image"
-        : !is(pod, "spec.restartPolicy", "Never")
-            ? "restartPolicy must stay Never: a worker is begun once"
-        : secret != NULL && !mounts_cookie(worker)
-            ? "the mount of its cookie at " MST_COOKIE_DIR " must stay"
-        : cJSON_GetArraySize(mst_json_list(pod, "metadata.ownerReferences")) >
-                (plan->owner_name != NULL)
-            ? "a second owner would keep it when the first is gone"
-            : NULL;
-
-    return wrong == NULL ? MUSTER_OK
-                         : mst_fail(err, MUSTER_EKUBE, "the Pod of rank %s: %s",
-                                    rank, wrong);
-}
 
 static muster_err change_pod(const mst_pod_plan *plan, uint32_t rank,
                              cJSON *pod, muster_error *err)
@@ -395,7 +353,6 @@ muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
                             const char *cookie, cJSON **out, muster_error *err)
 {
     MST_AUTO(mst_drop_json) cJSON *pod = cJSON_CreateObject();
-    char name[MST_KUBE_LABEL], number[16];
     muster_err rc;
 
     if (pod == NULL || !mst_json_set_str(pod, "apiVersion", "v1") ||
@@ -404,10 +361,8 @@ muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
         !add_spec(plan, rank, secret, cookie, pod))
         return mst_fail(err, MUSTER_ENOMEM, "the Pod of rank %u", rank);
     rc = change_pod(plan, rank, pod, err);
-    mst_kube_pod_name(plan->prefix, plan->session, rank, incarnation, name);
-    snprintf(number, sizeof(number), "%u", rank);
     if (rc == MUSTER_OK)
-        rc = check_pod(plan, pod, name, number, secret, err);
+        rc = mst_manifest_keeps(plan, rank, incarnation, secret, pod, err);
     if (rc == MUSTER_OK)
         *out = MST_MOVE(pod);
     return rc;

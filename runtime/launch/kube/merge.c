@@ -1,5 +1,6 @@
 #include "launch/kube/merge.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/fail.h"
@@ -19,6 +20,8 @@ static const struct {
     {"ports", "containerPort"},
     {"hostAliases", "ip"},
     {"topologySpreadConstraints", "topologyKey"},
+    {"resourceClaims", "name"},
+    {"schedulingGates", "name"},
     {"ownerReferences", "uid"},
 };
 
@@ -53,18 +56,16 @@ static muster_err no_memory(muster_error *err)
     return mst_fail(err, MUSTER_ENOMEM, "a Pod template");
 }
 
+/* Merged into nothing, so that directives and nulls in it are seen, too. */
 static muster_err add(cJSON *list, const cJSON *element, muster_error *err)
 {
-    cJSON *copy = cJSON_IsObject(element) ? cJSON_CreateObject()
-                                          : cJSON_Duplicate(element, true);
+    cJSON *copy = cJSON_CreateObject();
 
     if (copy == NULL || !cJSON_AddItemToArray(list, copy)) {
         cJSON_Delete(copy);
         return no_memory(err);
     }
-    /* so that directives and nulls in it are seen, too */
-    return cJSON_IsObject(element) ? merge_object(copy, element, err)
-                                   : MUSTER_OK;
+    return merge_object(copy, element, err);
 }
 
 static muster_err merge_list(cJSON *into, const cJSON *patch, const char *key,
@@ -74,10 +75,13 @@ static muster_err merge_list(cJSON *into, const cJSON *patch, const char *key,
 
     cJSON_ArrayForEach(element, patch)
     {
+        const cJSON *its = cJSON_IsObject(element)
+                               ? cJSON_GetObjectItemCaseSensitive(element, key)
+                               : NULL;
         cJSON *there;
         muster_err rc;
 
-        if (cJSON_GetObjectItemCaseSensitive(element, key) == NULL)
+        if (!cJSON_IsString(its) && !cJSON_IsNumber(its))
             return mst_fail(
                 err, MUSTER_EKUBE, "an element of %.60s has no \"%s\"",
                 patch->string != NULL ? patch->string : "a list", key);
@@ -90,10 +94,13 @@ static muster_err merge_list(cJSON *into, const cJSON *patch, const char *key,
     return MUSTER_OK;
 }
 
-/* A new value in place of the old one, or none. */
-static muster_err replace(cJSON *into, const cJSON *value, muster_error *err)
+/* A new value in place of the old one, or of none. */
+static muster_err replace(cJSON *into, const cJSON *value, const char *key,
+                          muster_error *err)
 {
+    const bool keyed = cJSON_IsArray(value) && key != NULL;
     cJSON *copy = cJSON_IsObject(value) ? cJSON_CreateObject()
+                  : keyed               ? cJSON_CreateArray()
                                         : cJSON_Duplicate(value, true);
 
     if (copy == NULL)
@@ -103,6 +110,8 @@ static muster_err replace(cJSON *into, const cJSON *value, muster_error *err)
         cJSON_Delete(copy);
         return no_memory(err);
     }
+    if (keyed)
+        return merge_list(copy, value, key, err);
     return cJSON_IsObject(value) ? merge_object(copy, value, err) : MUSTER_OK;
 }
 
@@ -125,7 +134,7 @@ static muster_err merge_member(cJSON *into, const cJSON *value,
         return merge_object(there, value, err);
     if (cJSON_IsArray(value) && cJSON_IsArray(there) && key != NULL)
         return merge_list(there, value, key, err);
-    return replace(into, value, err);
+    return replace(into, value, key, err);
 }
 
 static muster_err merge_object(cJSON *into, const cJSON *patch,
@@ -145,5 +154,7 @@ static muster_err merge_object(cJSON *into, const cJSON *patch,
 
 muster_err mst_merge(cJSON *into, const cJSON *patch, muster_error *err)
 {
+    if (!cJSON_IsObject(into) || !cJSON_IsObject(patch))
+        return mst_fail(err, MUSTER_EKUBE, "it is no object");
     return merge_object(into, patch, err);
 }

@@ -14,6 +14,16 @@ static bool is_alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
+/* Bytes of the UTF-8 character that begins here; a text, so it ends. */
+static int character(const char *text)
+{
+    int n = 1;
+
+    while (n < 4 && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n++;
+    return n;
+}
+
 static void hash_of(const char *text, char hash[HASH + 1])
 {
     unsigned char bytes[crypto_generichash_BYTES_MIN];
@@ -36,9 +46,10 @@ static void shorten(const char *text, size_t most, char *out)
     }
     hash_of(text, hash);
     n = most - HASH - 1;
-    while (n > 0 && !is_alnum(text[n - 1]))
+    while (n > 0 &&
+           (text[n - 1] == '-' || text[n - 1] == '_' || text[n - 1] == '.'))
         n--;
-    snprintf(out, most + 1, "%.*s-%s", (int)n, text, hash);
+    snprintf(out, most + 1, "%.*s%s%s", (int)n, text, n > 0 ? "-" : "", hash);
 }
 
 void mst_kube_pod_name(const char *prefix, const char *session, uint32_t rank,
@@ -73,14 +84,14 @@ muster_err mst_kube_prefix_check(const char *prefix, muster_error *err)
         return MUSTER_OK;
     mst_kube_prefix_from(prefix, better);
     if (!good)
-        return mst_fail(err, MUSTER_EKUBE,
+        return mst_fail(err, MUSTER_EINVAL,
                         "worker prefix \"%.80s\" must begin and end with a-z "
                         "or 0-9, in at most 253 bytes; \"%s\" would do",
                         prefix, better);
-    return mst_fail(err, MUSTER_EKUBE,
-                    "worker prefix \"%.80s\" has '%c' in it: only a-z, 0-9 "
+    return mst_fail(err, MUSTER_EINVAL,
+                    "worker prefix \"%.80s\" has '%.*s' in it: only a-z, 0-9 "
                     "and - can be in a Pod's name; \"%s\" would do",
-                    prefix, prefix[i], better);
+                    prefix, character(prefix + i), prefix + i, better);
 }
 
 void mst_kube_prefix_from(const char *name, char prefix[MST_KUBE_LABEL])

@@ -5,9 +5,12 @@
 
 #include "launch/kube/status.h"
 
-static bool is(const char *text, const char *want)
+static bool is_one(const char *text, const char *const *list)
 {
-    return strcmp(text, want) == 0;
+    for (; *list != NULL; list++)
+        if (strcmp(text, *list) == 0)
+            return true;
+    return false;
 }
 
 /* ": the words of the server", without their last full stop. */
@@ -24,17 +27,25 @@ static void add(char *text, size_t bytes, const char *more)
 
 static void exit_words(const mst_pod_status *s, char *text, size_t bytes)
 {
+    static const char *const not_begun[] = {"StartError", "ContainerCannotRun",
+                                            MST_REASON_INIT, NULL};
     const char *name = sigabbrev_np(s->exit_signal);
 
-    if (s->exit_signal != 0)
-        snprintf(text, bytes, "was killed by SIG%s", name != NULL ? name : "?");
+    if (is_one(s->reason, not_begun)) {
+        snprintf(text, bytes, "could not be started");
+        add(text, bytes, s->text);
+        return;
+    }
+    if (s->exit_signal != 0 && name != NULL)
+        snprintf(text, bytes, "was killed by SIG%s", name);
+    else if (s->exit_signal != 0)
+        snprintf(text, bytes, "was killed by signal %d", s->exit_signal);
     else if (s->exit_status >= 0)
         snprintf(text, bytes, "exited with status %d", s->exit_status);
     else
-        snprintf(text, bytes, "ended%s%s", s->reason[0] != '\0' ? " as " : "",
-                 s->reason);
-    if (s->exit_status < 0 || is(s->reason, "ContainerCannotRun") ||
-        is(s->reason, "StartError"))
+        snprintf(text, bytes, "ended");
+    add(text, bytes, s->reason);
+    if (s->reason[0] != '\0' || s->exit_status < 0)
         add(text, bytes, s->text);
 }
 
@@ -48,33 +59,70 @@ static void oom_words(const mst_pod_status *s, char *text, size_t bytes)
              s->memory[0] != '\0' ? ")" : "");
 }
 
+static void node_words(const mst_pod_status *s, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "its node%s%s is not heard of",
+             s->node[0] != '\0' ? " " : "", s->node);
+}
+
+/* False: it was not the cluster that ended it. */
+static bool disruption_words(const mst_pod_status *s, char *text, size_t bytes)
+{
+    static const char *const preempted[] = {"Preempting",
+                                            "PreemptionByScheduler", NULL};
+
+    if (is_one(s->reason, preempted))
+        snprintf(text, bytes, "was preempted");
+    else if (s->disrupted || strcmp(s->reason, "Evicted") == 0)
+        snprintf(text, bytes, "was evicted");
+    else
+        return false;
+    add(text, bytes, s->text);
+    return true;
+}
+
+/* Of one that nothing has ended yet, as far as its status knows. */
+static void live_words(const mst_pod_status *s, char *text, size_t bytes)
+{
+    char waits[MST_STATUS_TEXT];
+
+    if (s->deleting) {
+        snprintf(text, bytes, "is being deleted by someone");
+    } else if (s->phase == MST_POD_RUNNING) {
+        snprintf(text, bytes, "runs, and is not heard of");
+    } else {
+        mst_pod_waits(s, waits, sizeof(waits));
+        snprintf(text, bytes, "did not start");
+        add(text, bytes, waits);
+    }
+}
+
 void mst_pod_verdict(const mst_pod_status *s, bool deleted, char *text,
                      size_t bytes)
 {
-    char how[160];
+    char how[MST_STATUS_TEXT];
 
     if (s->oom) {
         oom_words(s, text, bytes);
-    } else if (is(s->reason, "Evicted") || is(s->reason, "Preempting") ||
-               s->disrupted) {
-        snprintf(text, bytes, "was evicted");
-        add(text, bytes, s->text);
-    } else if (is(s->reason, "DeadlineExceeded")) {
+    } else if (s->unreachable && s->phase != MST_POD_ENDED) {
+        node_words(s, how, sizeof(how));
+        snprintf(text, bytes, "%s%s", deleted ? "was deleted: " : "", how);
+    } else if (disruption_words(s, text, bytes)) {
+        return;
+    } else if (strcmp(s->reason, "DeadlineExceeded") == 0) {
         snprintf(text, bytes, "ran into its deadline and was ended");
-    } else if (s->phase == MST_POD_HOPELESS ||
-               (s->phase == MST_POD_PULLING && !deleted)) {
+    } else if (s->phase == MST_POD_HOPELESS) {
         snprintf(text, bytes, "cannot start");
         add(text, bytes, s->text);
-    } else if (s->phase == MST_POD_ENDED && (s->deleting || deleted)) {
+    } else if (s->phase == MST_POD_ENDED) {
         exit_words(s, how, sizeof(how));
-        snprintf(text, bytes, "was deleted by someone, and %s", how);
-    } else if (deleted && s->unreachable) {
-        snprintf(text, bytes, "was deleted: its node %s is not heard of",
-                 s->node);
-    } else if (deleted) {
+        snprintf(text, bytes, "%s%s",
+                 s->deleting || deleted ? "was deleted by someone, and " : "",
+                 how);
+    } else if (deleted || s->phase == MST_POD_GONE) {
         snprintf(text, bytes, "was deleted by someone");
     } else {
-        exit_words(s, text, bytes);
+        live_words(s, text, bytes);
     }
 }
 
@@ -91,12 +139,14 @@ void mst_pod_waits(const mst_pod_status *s, char *text, size_t bytes)
         [MST_POD_HOPELESS] = "not startable",
         [MST_POD_GONE] = "deleted"};
 
-    snprintf(text, bytes, "%s", words[s->phase]);
-    if (s->phase == MST_POD_UNSCHEDULABLE || s->phase == MST_POD_HOPELESS ||
-        s->phase == MST_POD_PULLING)
-        add(text, bytes, s->text);
-    if (s->phase == MST_POD_RUNNING && s->unreachable)
-        snprintf(text, bytes, "its node %s is not heard of", s->node);
-    else if (s->deleting && s->phase < MST_POD_ENDED)
+    if (s->unreachable && s->phase < MST_POD_ENDED) {
+        node_words(s, text, bytes);
+    } else if (s->deleting && s->phase < MST_POD_ENDED) {
         snprintf(text, bytes, "being deleted by someone");
+    } else {
+        snprintf(text, bytes, "%s", words[s->phase]);
+        if (s->phase == MST_POD_UNSCHEDULABLE || s->phase == MST_POD_PULLING ||
+            s->phase == MST_POD_CREATING || s->phase == MST_POD_HOPELESS)
+            add(text, bytes, s->text);
+    }
 }
