@@ -100,7 +100,7 @@ cgroup_make() {
 
 # cgroup_prefix NAME: sets PREFIX, which put before a command runs it there.
 cgroup_prefix() {
-    # shellcheck disable=SC2016 # for the inner shell
+    # shellcheck disable=SC2016,SC2034 # for the inner shell; for the callers
     PREFIX=(bash -c 'echo $$ >"$0" && exec "$@"'
         "$(cgroup_procs "$1")/daemons/cgroup.procs")
 }

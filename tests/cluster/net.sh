@@ -10,8 +10,8 @@
 # Every namespace and the host have a route to the Pods of each node, and a
 # Pod reaches the host at NET.200.254. Nothing leaves the machine.
 
-readonly NODES=(muster-n1 muster-n2)
-readonly CONTROL=muster-c0
+readonly NODES=("$NAME-n1" "$NAME-n2")
+readonly CONTROL=$NAME-c0
 
 # NET: the first two bytes of our addresses; the first of a few that no route
 # of this machine touches, unless MUSTER_CLUSTER_NET says it.
@@ -35,6 +35,7 @@ set_addresses() {
     pick_net
     readonly NET
     readonly CONTROL_IP=$NET.200.1 HOST_IP=$NET.200.254
+    # shellcheck disable=SC2034 # for control.sh and pki.sh
     readonly SERVICES=$NET.240.0/24 SERVICE_IP=$NET.240.1
 }
 
@@ -99,7 +100,7 @@ make_net() {
         ip -n "$CONTROL" link add wire type bridge || return 1
     ip -n "$CONTROL" addr replace "$CONTROL_IP/24" dev wire &&
         ip -n "$CONTROL" link set wire up &&
-        port host "" muster-host "$HOST_IP" &&
+        port host "" "$NAME-host" "$HOST_IP" &&
         routes "$CONTROL" && routes "" || return 1
     for node in "${NODES[@]}"; do
         namespace "$node" &&
@@ -119,7 +120,7 @@ end_net() {
         [ ! -e "/run/netns/$ns" ] || ip netns del "$ns" || return 1
     done
     # The host's end goes with the namespace of the other, a moment later.
-    until_ready 10 "end of muster-host" not ip link show muster-host
+    until_ready 10 "end of $NAME-host" not ip link show "$NAME-host"
 }
 
 # node_named WORD: muster-n1 for it, for n1 and for 1.
@@ -127,7 +128,7 @@ node_named() {
     local node
     for node in "${NODES[@]}"; do
         case $1 in
-        "$node" | "${node#muster-}" | "${node##*-n}")
+        "$node" | "${node#"$NAME-"}" | "${node##*-n}")
             echo "$node"
             return
             ;;

@@ -92,6 +92,7 @@ resolvConf: ""
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi}
 nodeLeaseDurationSeconds: 8
+nodeStatusUpdateFrequency: 3s
 tlsCertFile: $PKI/$1.crt
 tlsPrivateKeyFile: $PKI/$1.key
 authentication:
