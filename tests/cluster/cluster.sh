@@ -17,7 +17,7 @@ readonly HERE ROOT CACHE NAME DIR LOGS KUBECONFIG_FILE
 # binaries.sh.
 readonly PACKAGES=(containerd runc containernetworking-plugins etcd-server
     iptables iproute2 openssl golang-go golang-github-modern-go-reflect2-dev
-    rsync make gcc libc6-dev dpkg-dev jq procps busybox-static docker.io
+    rsync make gcc libc6-dev dpkg-dev jq curl procps busybox-static docker.io
     debootstrap)
 
 usage() {
@@ -100,7 +100,6 @@ make_small_images() {
 down() {
     local node path
     lock
-    set_addresses
     step "end the nodes"
     for node in "${NODES[@]}"; do
         end_node "$node" || die "$node does not end"
@@ -205,6 +204,7 @@ status)
     ;;
 test) test_verb "$@" ;;
 *)
+    [ "$verb" = dockerd ] || [ -s "$DIR/net" ] || die "the cluster is not up"
     set_addresses
     case $verb in
     env) environment ;;

@@ -62,15 +62,15 @@ not() {
 
 # ---------------------------------------------------------- control groups --
 
-# cgroup_roots: the top folder of each hierarchy, that of systemd too, for the
-# kubelet looks there; just one with version 2.
+# cgroup_roots: the top folder of each hierarchy, those without controllers
+# too: the kubelet wants its group in all, and runc makes it in all.
 cgroup_roots() {
     local root
     if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
         echo /sys/fs/cgroup
         return
     fi
-    awk '/ - cgroup / { print $5 }' /proc/self/mountinfo
+    awk '/ - cgroup2? / { print $5 }' /proc/self/mountinfo
 }
 
 # cgroup_procs NAME: the folder whose processes are those of NAME.
