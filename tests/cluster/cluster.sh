@@ -193,7 +193,8 @@ packages)
     ;;
 esac
 [ "$(id -u)" -eq 0 ] || foreign || exec sudo \
-    --preserve-env=KUBECONFIG,MUSTER_CLUSTER_DIR,MUSTER_CLUSTER_NAME,MUSTER_CLUSTER_NET,CI \
+    --preserve-env=KUBECONFIG,MUSTER_CLUSTER_DIR,MUSTER_CLUSTER_NAME \
+    --preserve-env=MUSTER_CLUSTER_NET,CI \
     MUSTER_CACHE="$CACHE" "$HERE/cluster.sh" "$verb" "$@"
 case $verb in
 up) up ;;

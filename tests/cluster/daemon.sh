@@ -37,6 +37,7 @@ start() {
     shift
     setsid "$@" >>"$DIR/log/$name.log" 2>&1 </dev/null 9>&- &
     pid=$!
+    disown "$pid" # else bash tells when it is killed
     echo "$pid $(started_at "$pid") $(boot)" >"$DIR/$name.pid"
 }
 
