@@ -35,7 +35,7 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
         return; /* it had said more */
     w->exit_status = status;
     w->why_note = mst_strdup(why);
-    w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+    w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
 }
 
 static void cut(mst_member *w, const char *why)

@@ -256,7 +256,7 @@ static bool to_delete(const mst_fleet *f, const mst_fleet_pod *p)
 
 static int grace_of(const mst_fleet_pod *p)
 {
-    return p->ended || p->status.unreachable ? 0 : 1;
+    return p->ended || p->bye || p->status.unreachable ? 0 : 1;
 }
 
 /* With the lock; leaves it meanwhile. */
@@ -337,7 +337,7 @@ static size_t left(mst_fleet *f, mst_fleet_pod **pods, size_t most,
     TAILQ_FOREACH (p, &f->all, of_all) {
         if (!to_delete(f, p))
             continue;
-        *running = *running || !p->ended;
+        *running = *running || grace_of(p) > 0;
         if (n < most)
             pods[n] = p;
         n++;

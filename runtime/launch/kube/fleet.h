@@ -61,6 +61,7 @@ typedef struct mst_fleet_pod {
     bool ready;    /* it was */
     bool bad;      /* it ended otherwise than it was told: see keep */
     bool ended;    /* its container has */
+    bool bye;      /* it said that it ends */
     /* to do at the desk */
     bool in_todo, judge, drop;
     bool deleted; /* the server said so, and it was not us */

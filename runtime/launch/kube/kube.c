@@ -174,11 +174,11 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
     mst_fleet *f = (mst_fleet *)self;
     mst_fleet_pod *p;
 
-    (void)how;
     pthread_mutex_lock(&f->lock);
     p = find(f, rank);
     if (p != NULL && !p->unwanted) {
         p->unwanted = true;
+        p->bye = how == MST_END_GONE;
         mst_fleet_over(f, p, "");
         p->drop = true;
         mst_fleet_todo(f, p);
