@@ -5,9 +5,8 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 new_namespace
-export IMAGE=$SCRIPT_IMAGE
 sed "s/imagePullPolicy: .*/imagePullPolicy: $PULL/" \
-    "$ROOT"/docker/interactive/*.yaml | envsubst | k create -f - >"$work/created"
+    "$ROOT"/docker/interactive/*.yaml | IMAGE=$SCRIPT_IMAGE envsubst | k create -f - >"$work/created"
 job=$(sed -n 's,^job.batch/\([^ ]*\) created,\1,p' "$work/created")
 check "the Job is created" [ -n "$job" ]
 eventually 30 k wait --for=condition=ready --timeout=1s pod -l "job-name=$job"

@@ -7,10 +7,10 @@
 new_namespace
 cd "$ROOT/docker/script-example" || exit 1
 say "envsubst | kubectl create -f -"
-export IMAGE=$SCRIPT_IMAGE ARG=20000000
+export ARG=20000000
 # there is no registry here to pull from
 sed "s/imagePullPolicy: Always/imagePullPolicy: $PULL/" \
-    script-example.template.yaml | envsubst | k create -f - >"$work/created"
+    script-example.template.yaml | IMAGE=$SCRIPT_IMAGE envsubst | k create -f - >"$work/created"
 check "it is created" grep -q '^pod/script-example-.* created' "$work/created"
 pod=$(sed -n 's,^pod/\([^ ]*\) created,\1,p' "$work/created")
 ends "$pod" 90

@@ -8,7 +8,7 @@
 #   MUSTER_BUILD         where the release was built: build/release
 #   MUSTER_CLUSTER       cluster.sh of the project's own cluster. On any other
 #                        it is empty, and tests that need it are skipped
-#   MUSTER_TEST_ADVERTISE  this machine's address, as Pods reach it; found out
+#   MUSTER_TEST_HOST     this machine's address, as Pods reach it; found out
 #                        on the project's own cluster
 #   MUSTER_TEST_PULL     imagePullPolicy; Never for images of localhost/
 #
@@ -27,7 +27,8 @@ case $IMAGE in
 localhost/*) PULL=${MUSTER_TEST_PULL:-Never} ;;
 *) PULL=${MUSTER_TEST_PULL:-IfNotPresent} ;;
 esac
-readonly HERE ROOT BUILD MUSTER IMAGE SCRIPT_IMAGE CLUSTER PULL
+export IMAGE PULL # of manager.template.yaml
+readonly HERE ROOT BUILD MUSTER CLUSTER PULL
 readonly OURS=app.kubernetes.io/managed-by=muster
 export PROJECT=e2e # of docker/rbac.yaml
 
@@ -315,8 +316,8 @@ session() {
 # own_address: of this machine, as Pods reach it.
 own_address() {
     local node
-    if [ -n "${MUSTER_TEST_ADVERTISE:-}" ]; then
-        echo "$MUSTER_TEST_ADVERTISE"
+    if [ -n "${MUSTER_TEST_HOST:-}" ]; then
+        echo "$MUSTER_TEST_HOST"
         return
     fi
     [ -n "$CLUSTER" ] || return 1

@@ -176,7 +176,10 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
 
     pthread_mutex_lock(&f->lock);
     p = find(f, rank);
-    if (p != NULL && !p->unwanted) {
+    if (p != NULL && how == MST_END_ASK) {
+        p->leaving = true;
+        mst_fleet_look(f, p);
+    } else if (p != NULL && !p->unwanted) {
         p->unwanted = true;
         p->bye = how == MST_END_GONE;
         mst_fleet_over(f, p, "");
