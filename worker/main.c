@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
+#include "base/first.h"
 #include "crash.h"
 #include "worker.h"
 
@@ -23,12 +24,18 @@
 static const char help[] =
     "Usage: muster-worker --cookie FILE\n"
     "       muster-worker --fd N\n"
+    "       MUSTER_COOKIE=... muster-worker\n"
     "Connect back to a muster manager and run the calls it sends.\n"
     "\n"
     "  -c, --cookie FILE   read the cookie from FILE; others must not be able\n"
     "                      to read it\n"
     "      --fd N          read it from the inherited socket N and end when\n"
     "                      its other end does (the local launcher does this)\n"
+    "\n"
+    "Without either, the cookie itself is in MUSTER_COOKIE, which is wiped at "
+    "once;\n"
+    "whoever can see the environment has seen it.\n"
+    "\n"
     "  -h, --help          show this\n"
     "      --version       show the version\n"
     "\n"
@@ -41,6 +48,7 @@ static const char help[] =
 typedef struct options {
     int fd;
     const char *file;
+    char *text; /* of the environment */
 } options;
 
 static int usage(const char *what)
@@ -85,7 +93,9 @@ static int parse(int argc, char **argv, options *o)
     }
     if (optind < argc)
         return usage("no arguments are expected");
-    if ((o->file == NULL) == (o->fd < 0))
+    if (o->file == NULL && o->fd < 0)
+        o->text = getenv("MUSTER_COOKIE");
+    if ((o->file != NULL) + (o->fd >= 0) + (o->text != NULL) != 1)
         return usage("give the cookie by --cookie FILE or --fd N");
     return -1;
 }
@@ -129,13 +139,30 @@ static muster_err read_file(const char *path, char *text, size_t *len,
     return MUSTER_OK;
 }
 
+/* Whoever could read it there cannot any more. */
+static muster_err take_from_environment(char *from, char *text, size_t *len,
+                                        muster_error *err)
+{
+    const size_t n = strlen(from);
+
+    if (n > MST_COOKIE_BYTES)
+        return mst_fail(err, MUSTER_EPROTO, "MUSTER_COOKIE is too long");
+    memcpy(text, from, n);
+    *len = n;
+    sodium_memzero(from, n);
+    (void)unsetenv("MUSTER_COOKIE");
+    return MUSTER_OK;
+}
+
 static muster_err get_cookie(const options *o, mst_cookie *cookie,
                              muster_error *err)
 {
     char text[MST_COOKIE_BYTES];
     size_t len = 0;
     muster_err rc = o->fd >= 0 ? receive(o->fd, text, &len, err)
-                               : read_file(o->file, text, &len, err);
+                    : o->text != NULL
+                        ? take_from_environment(o->text, text, &len, err)
+                        : read_file(o->file, text, &len, err);
 
     if (rc == MUSTER_OK) {
         rc = mst_cookie_parse(text, len, cookie, err);
@@ -148,13 +175,14 @@ static muster_err get_cookie(const options *o, mst_cookie *cookie,
 
 int muster_worker_main(int argc, char **argv)
 {
-    options o = {-1, NULL};
+    options o = {-1, NULL, NULL};
     mst_worker *w;
     muster_error err;
     int status = parse(argc, argv, &o);
 
     if (status >= 0)
         return status;
+    mst_first();
     if (sodium_init() < 0)
         return MST_EXIT_INTERNAL;
     w = sodium_malloc(sizeof(*w)); /* it holds the secret key */

@@ -47,10 +47,9 @@ typedef enum muster_err {
     MUSTER_EEXIST,      /* another blob or channel has that name           */
     MUSTER_ENOENT,      /* no blob or channel has that name                */
     MUSTER_EEND,        /* the channel was closed and is empty             */
-    MUSTER_EKUBE,     /* kubeconfig, credentials, image or Pod template are
-                         wrong or missing                                  */
-    MUSTER_ENOSERVER, /* the Kubernetes API server was not reached         */
-    MUSTER_EDENIED,   /* it said no; see muster_error.http                 */
+    MUSTER_EKUBE,       /* kubeconfig, image or Pod template wrong or missing */
+    MUSTER_ENOSERVER,   /* the Kubernetes API server was not reached          */
+    MUSTER_EDENIED,     /* it said no; see muster_error.http                  */
     MUSTER_ERRORS       /* how many there are; not an error                 */
 } muster_err;
 

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <muster/error.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -69,6 +71,24 @@ typedef struct muster_kube_options {
         sizeof(muster_kube_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
             NULL, NULL, NULL, NULL, 0, MUSTER_KEEP_NONE, false                 \
     }
+
+struct muster_options;
+
+/* What a launch of n workers would create, without creating it: a List of the
+ * Secret, its cookies left out, and the Pods, as JSON.
+ *
+ *   options   as for muster_open; NULL = all defaults
+ *   n         how many workers
+ *   text      set on MUSTER_OK only; yours, free
+ *
+ * Thread:  any. In a Pod it asks the API server for that Pod.
+ * Success: this is what would be sent.
+ * Errors:  MUSTER_EINVAL, MUSTER_EKUBE, MUSTER_ENOSERVER, MUSTER_EDENIED,
+ *          MUSTER_ENOMEM
+ */
+MUSTER_API muster_err muster_manifests(const struct muster_options *options,
+                                       uint32_t n, char **text,
+                                       muster_error *err);
 
 #ifdef __cplusplus
 }

@@ -76,6 +76,17 @@ typedef struct muster_event {
     const char *text; /* why, one sentence, may be ""; valid in the callback */
 } muster_event;
 
+/* How far a launch is: told when that changes, but not more often than each
+ * 0.1 s, each 2 s, and once when it is over. */
+typedef struct muster_launch_state {
+    uint32_t wanted, ready, lost;
+    bool over;
+    const char *text; /* "2/4 ready, 1 pulling image, 1 unschedulable: 0/2
+                         nodes are available"; valid in the callback */
+} muster_launch_state;
+
+typedef void (*muster_launch_fn)(void *arg, const muster_launch_state *state);
+
 typedef enum muster_level {
     MUSTER_LOG_ERROR,
     MUSTER_LOG_WARN,
@@ -101,9 +112,13 @@ typedef struct muster_options {
     size_t bytes; /* sizeof(muster_options), set by the initialiser */
     muster_launcher launcher;   /* AUTO                                       */
     const char *worker;         /* path of muster-worker; NULL: MUSTER_WORKER,
-                                   beside the library or program, then PATH   */
+                                   beside the library or program, then PATH.
+                                   Pods: in the image; NULL: its PATH         */
     const char *listen;         /* address to bind, "127.0.0.1", "::1",
-                                   "0.0.0.0"; NULL: 127.0.0.1                 */
+                                   "0.0.0.0"; NULL: 127.0.0.1. Pods: NULL is
+                                   the manager's Pod's own, or outside the
+                                   cluster `advertise` when this machine has
+                                   it, else all                               */
     const char *advertise;      /* address that workers connect to; NULL: the
                                    one that is bound, or those of this
                                    machine when that is 0.0.0.0 or ::         */
@@ -128,14 +143,15 @@ typedef struct muster_options {
     muster_event_fn on_event;   /* NULL                                       */
     muster_output_fn on_output; /* NULL: worker output is dropped; see
                                    muster_print_output                      */
-    void *arg;                  /* first argument of the three above          */
+    muster_launch_fn on_launch; /* NULL                                       */
+    void *arg;                  /* first argument of the four above           */
 } muster_options;
 
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
-            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL,          \
-            NULL, MUSTER_LOG_WARN, NULL, NULL, NULL, NULL                      \
+            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL,    \
+            MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                      \
     }
 
 /* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both

@@ -11,5 +11,6 @@ enum {
 };
 
 int mst_cli_run(int argc, char **argv);
+int mst_cli_clean(int argc, char **argv);
 
 #endif

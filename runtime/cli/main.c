@@ -6,14 +6,17 @@
 
 #include <muster/muster.h>
 
+#include "base/first.h"
 #include "cli/cli.h"
 
 static const char help[] =
     "Usage: muster run [OPTION]... SCRIPT.so [ARG]...\n"
+    "       muster clean [OPTION]...\n"
     "       muster --help | --version\n"
     "Run C functions on workers: child processes here, Pods in Kubernetes.\n"
     "\n"
     "  run    start workers, ship SCRIPT.so to them, call its muster_main\n"
+    "  clean  delete what crashed managers have left in Kubernetes\n"
     "\n"
     "`muster VERB --help` tells more.\n";
 
@@ -34,8 +37,11 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
 
     fill_standard_descriptors();
+    mst_first();
     if (strcmp(verb, "run") == 0)
         return mst_cli_run(argc - 1, argv + 1);
+    if (strcmp(verb, "clean") == 0)
+        return mst_cli_clean(argc - 1, argv + 1);
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 ||
         strcmp(verb, "help") == 0)
         return fputs(help, stdout) < 0 || fflush(stdout) != 0;

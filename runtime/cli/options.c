@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -44,6 +45,33 @@ static const char help[] =
     "      --log-level L         error, warn, info or debug (default: warn)\n"
     "  -h, --help                show this\n"
     "\n"
+    "Workers as Pods (--launcher k8s, or auto in a Pod):\n"
+    "      --image IMAGE         (default: the one this Pod runs)\n"
+    "      --pull-policy POLICY  Always, IfNotPresent or Never\n"
+    "      --namespace NS        (default: the kubeconfig context's, else "
+    "this\n"
+    "                            Pod's, else default)\n"
+    "      --cpu N               of each, requested and limited (default: 1)\n"
+    "      --memory M            the same (default: 4Gi)\n"
+    "      --worker-prefix NAME  begin Pod names so (default: this Pod's "
+    "name,\n"
+    "                            or the host's, and -worker)\n"
+    "      --pod-template FILE   YAML or JSON, merged over our Pod\n"
+    "      --keep WHICH          Pods that stay when they have ended: failed,\n"
+    "                            all or none (default: none)\n"
+    "      --deadline S          seconds that each Pod may run at most\n"
+    "      --cookie-via WAY      secret, or env: where no Secret may be made;\n"
+    "                            who may read the Pod then sees the cookie\n"
+    "      --kubeconfig FILE     as for kubectl\n"
+    "      --context NAME        of the kubeconfig\n"
+    "      --dry-run             print the Secret and the Pods as JSON; "
+    "create\n"
+    "                            nothing\n"
+    "\n"
+    "Each option that has a value can be given as an environment variable, "
+    "too:\n"
+    "MUSTER_IMAGE, MUSTER_PENDING_TIMEOUT and so on. The command line wins.\n"
+    "\n"
     "Exit status: muster_main's; or 64 usage, 66 SCRIPT.so cannot be loaded,\n"
     "69 launch failed, 128+N ended by signal N.\n"
     "\n"
@@ -59,6 +87,23 @@ static int usage(const char *format, const char *what)
 }
 
 /* ------------------------------------------------------------- options -- */
+
+/* What has no letter of its own. */
+enum {
+    OPTION_IMAGE = 256,
+    OPTION_PULL_POLICY,
+    OPTION_NAMESPACE,
+    OPTION_CPU,
+    OPTION_MEMORY,
+    OPTION_PREFIX,
+    OPTION_TEMPLATE,
+    OPTION_KEEP,
+    OPTION_DEADLINE,
+    OPTION_COOKIE_VIA,
+    OPTION_KUBECONFIG,
+    OPTION_CONTEXT,
+    OPTION_DRY_RUN
+};
 
 static bool to_number(const char *text, unsigned long most, unsigned long *out)
 {
@@ -117,6 +162,79 @@ static bool to_output(const char *text, mst_run_options *o)
     return true;
 }
 
+static bool set_policy(muster_kube_options *k, const char *value)
+{
+    static const char *const policies[] = {"Always", "IfNotPresent", "Never",
+                                           NULL};
+    int choice;
+
+    k->pull_policy = value;
+    return to_choice(value, policies, &choice);
+}
+
+static bool set_keep(muster_kube_options *k, const char *value)
+{
+    static const char *const which[] = {"none", "failed", "all", NULL};
+    int choice = 0;
+    const bool ok = to_choice(value, which, &choice);
+
+    k->keep = (muster_keep)choice;
+    return ok;
+}
+
+static bool set_cookie_via(muster_kube_options *k, const char *value)
+{
+    static const char *const ways[] = {"secret", "env", NULL};
+    int choice = 0;
+    const bool ok = to_choice(value, ways, &choice);
+
+    k->cookie_in_env = choice == 1;
+    return ok;
+}
+
+static bool set_deadline(muster_kube_options *k, const char *value)
+{
+    int64_t ms = 0;
+    const bool ok = to_ms(value, &ms) && ms > 0;
+
+    k->deadline_s = (ms + 999) / 1000;
+    return ok;
+}
+
+static bool set_kube_option(mst_run_options *o, int c, const char *value)
+{
+    muster_kube_options *k = &o->kube;
+    const char **text = c == OPTION_IMAGE        ? &k->image
+                        : c == OPTION_NAMESPACE  ? &k->namespace_
+                        : c == OPTION_CPU        ? &k->cpu
+                        : c == OPTION_MEMORY     ? &k->memory
+                        : c == OPTION_PREFIX     ? &k->worker_prefix
+                        : c == OPTION_TEMPLATE   ? &k->pod_template
+                        : c == OPTION_KUBECONFIG ? &k->kubeconfig
+                        : c == OPTION_CONTEXT    ? &k->context
+                                                 : NULL;
+
+    if (text != NULL) {
+        *text = value;
+        return value[0] != '\0';
+    }
+    switch (c) {
+    case OPTION_PULL_POLICY:
+        return set_policy(k, value);
+    case OPTION_KEEP:
+        return set_keep(k, value);
+    case OPTION_DEADLINE:
+        return set_deadline(k, value);
+    case OPTION_COOKIE_VIA:
+        return set_cookie_via(k, value);
+    case OPTION_DRY_RUN:
+        o->dry_run = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool set_option(mst_run_options *o, int c, const char *value)
 {
     static const char *const launchers[] = {"auto", "local", "k8s", "join",
@@ -172,8 +290,36 @@ static bool set_option(mst_run_options *o, int c, const char *value)
         o->open.log_level = (muster_level)choice;
         return true;
     default:
-        return false;
+        return set_kube_option(o, c, value);
     }
+}
+
+/* MUSTER_PENDING_TIMEOUT for --pending-timeout. */
+static void variable_of(const char *option, char *name, size_t bytes)
+{
+    size_t n = (size_t)snprintf(name, bytes, "MUSTER_%s", option);
+
+    for (size_t i = 7; i < n && i < bytes; i++)
+        name[i] = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+}
+
+/* What the environment says. -1: go on; else the exit status. */
+static int from_environment(const struct option *longs, mst_run_options *o)
+{
+    char name[64], what[160];
+    const char *value;
+
+    for (; longs->name != NULL; longs++) {
+        variable_of(longs->name, name, sizeof(name));
+        value = longs->has_arg != no_argument ? getenv(name) : NULL;
+        if (value == NULL || value[0] == '\0')
+            continue;
+        if (!set_option(o, longs->val, value)) {
+            snprintf(what, sizeof(what), "%s cannot be \"%.60s\"", name, value);
+            return usage("%s", what);
+        }
+    }
+    return -1;
 }
 
 int mst_cli_options(int argc, char **argv, mst_run_options *o)
@@ -192,12 +338,28 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"output", required_argument, NULL, 'o'},
         {"timestamps", no_argument, NULL, 'T'},
         {"log-level", required_argument, NULL, 'L'},
+        {"image", required_argument, NULL, OPTION_IMAGE},
+        {"pull-policy", required_argument, NULL, OPTION_PULL_POLICY},
+        {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+        {"cpu", required_argument, NULL, OPTION_CPU},
+        {"memory", required_argument, NULL, OPTION_MEMORY},
+        {"worker-prefix", required_argument, NULL, OPTION_PREFIX},
+        {"pod-template", required_argument, NULL, OPTION_TEMPLATE},
+        {"keep", required_argument, NULL, OPTION_KEEP},
+        {"deadline", required_argument, NULL, OPTION_DEADLINE},
+        {"cookie-via", required_argument, NULL, OPTION_COOKIE_VIA},
+        {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
+        {"context", required_argument, NULL, OPTION_CONTEXT},
+        {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
     char what[128];
     int c, at;
 
+    c = from_environment(longs, o);
+    if (c >= 0)
+        return c;
     opterr = 0;
     while (at = -1, (c = getopt_long(argc, argv, "+:n:h", longs, &at)) != -1) {
         if (c == 'h')
@@ -216,7 +378,7 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
             return usage("%s", what);
         }
     }
-    if (optind == argc)
+    if (optind == argc && !o->dry_run)
         return usage("%s", "which script? give the path of a SCRIPT.so");
     o->script = argv[optind];
     o->nargs = argc - optind;

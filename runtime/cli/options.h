@@ -15,6 +15,8 @@ typedef enum mst_output_mode {
 
 typedef struct mst_run_options {
     muster_options open;
+    muster_kube_options kube;
+    bool dry_run; /* print the manifests, and that is all */
     uint32_t n, min;
     mst_output_mode output;
     const char *output_dir;

@@ -13,25 +13,10 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/print.h"
 #include "cli/signals.h"
 
-static void print_log(void *arg, muster_level level, const char *id,
-                      const char *text)
-{
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-
-    (void)arg;
-    fprintf(stderr, "muster: %s: %s %s\n", levels[level], id, text);
-}
-
-/* What somebody has to start by hand. */
-static void print_event(void *arg, const muster_event *event)
-{
-    (void)arg;
-    if (event->to == MUSTER_BOOTING && strstr(event->text, ".join") != NULL)
-        fprintf(stderr, "muster: worker %u: muster-worker --cookie %s\n",
-                event->rank, event->text);
-}
+#define GIVE_UP_KUBE_MS 10000 /* after a signal: Pods are to be deleted */
 
 typedef int (*main_fn)(muster *m, int argc, char **argv);
 
@@ -80,6 +65,22 @@ static int launch(muster *m, const mst_run_options *o)
     return MST_CLI_SCRIPT;
 }
 
+/* What would be created. */
+static int dry_run(const mst_run_options *o)
+{
+    char *text = NULL;
+    muster_error err;
+    bool good;
+
+    if (muster_manifests(&o->open, o->n, &text, &err) != MUSTER_OK) {
+        fprintf(stderr, "muster run: %s\n", err.text);
+        return MST_CLI_LAUNCH;
+    }
+    good = puts(text) != EOF && fflush(stdout) == 0;
+    free(text);
+    return good ? 0 : EXIT_FAILURE;
+}
+
 static uint32_t processors(void)
 {
     cpu_set_t set;
@@ -91,7 +92,9 @@ static uint32_t processors(void)
 
 int mst_cli_run(int argc, char **argv)
 {
-    mst_run_options o = {.open = MUSTER_OPTIONS_INIT, .n = processors()};
+    mst_run_options o = {.open = MUSTER_OPTIONS_INIT,
+                         .kube = MUSTER_KUBE_OPTIONS_INIT,
+                         .n = processors()};
     mst_signals signals = {0};
     mst_output output;
     main_fn entry;
@@ -100,12 +103,19 @@ int mst_cli_run(int argc, char **argv)
     int status, sig;
 
     o.open.on_output = mst_output_line;
-    o.open.on_event = print_event;
-    o.open.on_log = print_log;
+    o.open.on_event = mst_print_event;
+    o.open.on_log = mst_print_log;
+    o.open.on_launch = mst_print_launch;
+    o.open.kube = &o.kube;
     o.open.arg = &output;
     status = mst_cli_options(argc, argv, &o);
     if (status >= 0)
         return status;
+    if (o.dry_run)
+        return dry_run(&o);
+    if (o.open.launcher == MUSTER_LAUNCHER_K8S ||
+        (o.open.launcher == MUSTER_LAUNCHER_AUTO && muster_is_k8s()))
+        signals.give_up_ms = GIVE_UP_KUBE_MS;
     status = load(o.script, &entry);
     if (status != 0)
         return status;

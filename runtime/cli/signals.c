@@ -53,7 +53,7 @@ static void *watch(void *arg)
     }
     fprintf(stderr, "muster: SIG%s: ending the workers\n", sigabbrev_np(sig));
     muster_shutdown(s->m);
-    (void)next(s, GIVE_UP_MS);
+    (void)next(s, s->give_up_ms > 0 ? s->give_up_ms : GIVE_UP_MS);
     if (!atomic_load(&s->over))
         _exit(MST_CLI_SIGNAL + sig);
     return NULL;

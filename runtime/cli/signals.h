@@ -12,7 +12,8 @@
 typedef struct mst_signals {
     sigset_t set;
     muster *m;
-    atomic_int sig; /* that ended us, or 0 */
+    int64_t give_up_ms; /* after a signal, gone or not; 0: 1.8 s */
+    atomic_int sig;     /* that ended us, or 0 */
     atomic_bool over;
     pthread_t thread;
 } mst_signals;

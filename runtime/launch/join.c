@@ -209,7 +209,14 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
 
     if (j == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
-    j->base = (mst_launcher){"join", false, start, end, ready, flow, destroy};
+    j->base = (mst_launcher){.name = "join",
+                             .descriptors = 1,
+                             .listen = "127.0.0.1",
+                             .start = start,
+                             .end = end,
+                             .ready = ready,
+                             .flow = flow,
+                             .destroy = destroy};
     j->poll = poll;
     j->log = log;
     j->report = report;

@@ -332,7 +332,15 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
 
     if (l == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "local launcher");
-    l->base = (mst_launcher){"local", true, start, end, NULL, flow, destroy};
+    l->base = (mst_launcher){.name = "local",
+                             .reads_output = true,
+                             .descriptors = 5, /* its process has four */
+                             .story_ms = 50,
+                             .listen = "127.0.0.1",
+                             .start = start,
+                             .end = end,
+                             .flow = flow,
+                             .destroy = destroy};
     l->poll = poll;
     l->log = log;
     l->report = report;

@@ -56,9 +56,9 @@ static const char *host_of(const struct ifaddrs *one, bool six,
     return NULL;
 }
 
-/* All that this machine has, and loopback last: somebody may be here. */
-static muster_err add_all(mst_cookie *cookie, bool six, const char *port,
-                          muster_error *err)
+/* All that this machine has, and loopback last where somebody may be here. */
+static muster_err add_all(mst_cookie *cookie, bool six, bool here,
+                          const char *port, muster_error *err)
 {
     MST_AUTO(drop_interfaces) struct ifaddrs *all = NULL;
     char host[INET6_ADDRSTRLEN];
@@ -70,8 +70,38 @@ static muster_err add_all(mst_cookie *cookie, bool six, const char *port,
          one = one->ifa_next)
         if (host_of(one, six, host) != NULL)
             add(cookie, host, port);
-    add(cookie, six ? "::1" : "127.0.0.1", port);
+    if (here || cookie->naddresses == 0)
+        add(cookie, six ? "::1" : "127.0.0.1", port);
     return MUSTER_OK;
+}
+
+/* Does this machine have it? */
+static bool is_here(const char *address)
+{
+    MST_AUTO(drop_interfaces) struct ifaddrs *all = NULL;
+    char host[INET6_ADDRSTRLEN];
+
+    if (getifaddrs(&all) != 0)
+        return false;
+    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
+        if (host_of(one, true, host) != NULL && strcmp(host, address) == 0)
+            return true;
+    return false;
+}
+
+const char *mst_listen(const muster *m, const muster_options *o)
+{
+    if (o->listen != NULL)
+        return o->listen;
+    if (m->launcher->listen != NULL)
+        return m->launcher->listen;
+    /* outside the cluster: the address that Pods reach, when it is ours, and
+     * not that of some router before us */
+    if (o->advertise != NULL && is_here(o->advertise))
+        return o->advertise;
+    return o->advertise != NULL && strchr(o->advertise, ':') != NULL
+               ? "::"
+               : "0.0.0.0";
 }
 
 muster_err mst_addresses(muster *m, const char *advertise, muster_error *err)
@@ -95,7 +125,8 @@ muster_err mst_addresses(muster *m, const char *advertise, muster_error *err)
         return MUSTER_OK;
     }
     if (four || six)
-        return add_all(cookie, six, port, err);
+        return add_all(cookie, six, strcmp(m->launcher->name, "k8s") != 0, port,
+                       err);
     snprintf(cookie->addresses[0], sizeof(cookie->addresses[0]), "%s", bound);
     cookie->naddresses = 1;
     return MUSTER_OK;

@@ -8,8 +8,7 @@
 #include "base/fail.h"
 #include "session/session.h"
 
-#define STORY_MS 50 /* for the end of a process to be told */
-#define PROBES 3    /* heartbeats to a connection that may be gone */
+#define PROBES 3 /* heartbeats to a connection that may be gone */
 #define PROBE_MS 20
 
 /* ------------------------------------------------------------- sending -- */
@@ -59,7 +58,7 @@ static void suspect(mst_member *w)
         return;
     w->probes = PROBES;
     mst_loop_time(&w->m->loop, &w->probe,
-                  mst_now_ms() + (w->process ? STORY_MS : 0));
+                  mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
 }
 
 bool mst_link_flush(muster *m)
@@ -272,8 +271,10 @@ static void on_bye(mst_member *w, const mst_record *r)
     snprintf(why, sizeof(why), "%.*s", (int)r->text.len, r->text.at);
     mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE", "rank=%u why=%s",
                  w->rank, why);
-    if (w->unseen)
+    if (w->unseen || (w->late && r->code == MUSTER_OK))
         over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
+    else if (w->late && w->why_note == NULL)
+        w->why_note = mst_strdup(why); /* the rest of the story follows */
 }
 
 static void on_record(mst_member *w, const mst_record *r)
@@ -438,16 +439,20 @@ static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
         if (now - w->cut_ms >= timeout)
             mst_member_event(w, MST_EV_FAILED,
                              "worker %u: its link was cut %.1f s ago and it "
-                             "did not come back",
-                             w->rank, (double)(now - w->cut_ms) / 1000);
+                             "did not come back%s%s",
+                             w->rank, (double)(now - w->cut_ms) / 1000,
+                             w->waits != NULL ? ": " : "",
+                             w->waits != NULL ? w->waits : "");
         return;
     }
     if (!w->linked)
         return;
     w->lane.heard_ms += paused_ms;
     if (now - w->lane.heard_ms >= timeout) {
-        mst_member_event(w, MST_EV_FAILED, "worker %u was silent for %.1f s",
-                         w->rank, (double)(now - w->lane.heard_ms) / 1000);
+        mst_member_event(
+            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s", w->rank,
+            (double)(now - w->lane.heard_ms) / 1000,
+            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
         return;
     }
     if (now - w->lane.sent_ms >= timeout / 4) {

@@ -101,6 +101,9 @@ void mst_member_free(mst_member *w)
     mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
     mst_free(w->why_note);
+    mst_free(w->waits);
+    mst_free(w->end_words);
+    mst_free(w->last_line);
     mst_free(w->name);
     mst_free(w->verdict);
     mst_free(w);
@@ -128,7 +131,7 @@ static void consequences(mst_member *w, muster_state from, const char *why)
         mst_link_drop(w);
         mst_calls_lost(w, why);
     }
-    if (mst_life_over(w->state) && w->process)
+    if (mst_life_over(w->state) && !w->ended)
         m->launcher->end(m->launcher, w->rank, MST_END_KILL);
     if (w->state == MUSTER_READY || mst_life_over(w->state))
         mst_starting_settled(w);
@@ -210,7 +213,16 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
 
     if (handler == NULL)
         handler = "";
-    if (w->exit_signal != 0)
+    if (w->end_words != NULL && why != NULL)
+        snprintf(text, bytes, "worker %u %.300s%s%.100s: %.100s", w->rank,
+                 w->end_words, in, handler, why);
+    else if (w->end_words != NULL)
+        snprintf(text, bytes, "worker %u %.300s%s%.100s%s%s%s", w->rank,
+                 w->end_words, in, handler,
+                 w->last_line != NULL ? "; its last line: \"" : "",
+                 w->last_line != NULL ? w->last_line : "",
+                 w->last_line != NULL ? "\"" : "");
+    else if (w->exit_signal != 0)
         snprintf(text, bytes, "worker %u was killed by SIG%s%s%.100s%s",
                  w->rank, abbrev != NULL ? abbrev : "?", in, handler,
                  w->exit_signal == SIGKILL ? " (by hand, or for want of memory)"

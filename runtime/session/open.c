@@ -14,6 +14,7 @@
 #include "call/module.h"
 #include "call/registry.h"
 #include "launch/join.h"
+#include "launch/kube/kube.h"
 #include "launch/local.h"
 #include "session/session.h"
 
@@ -71,11 +72,6 @@ static muster_err check_options(const muster_options *o, muster_error *err)
         return mst_fail(err, MUSTER_EINVAL,
                         "pending_timeout_ms must not be 0: nothing is ready "
                         "at once");
-    if (o->launcher == MUSTER_LAUNCHER_K8S ||
-        (o->launcher == MUSTER_LAUNCHER_AUTO && muster_is_k8s()))
-        return mst_fail(err, MUSTER_ENOTSUP,
-                        "this build has no launcher for Kubernetes yet; use "
-                        "the local one");
     if ((unsigned)o->launcher > MUSTER_LAUNCHER_JOIN)
         return mst_fail(err, MUSTER_EINVAL, "there is no launcher %d",
                         (int)o->launcher);
@@ -191,6 +187,11 @@ static muster_err open_launcher(muster *m, const muster_options *o,
     char path[PATH_MAX];
     muster_err rc;
 
+    if (o->launcher == MUSTER_LAUNCHER_K8S ||
+        (o->launcher == MUSTER_LAUNCHER_AUTO && muster_is_k8s()))
+        return mst_kube_create(&m->launcher, &m->loop.poll, &m->log, o->kube,
+                               m->session, o->worker, o->env,
+                               mst_session_report, m, err);
     if (o->launcher == MUSTER_LAUNCHER_JOIN) {
         snprintf(path, sizeof(path), "muster-%.8s", m->session);
         return mst_join_create(&m->launcher, &m->loop.poll, &m->log,
@@ -219,9 +220,9 @@ static muster_err open_all(muster *m, const muster_options *o,
     if (rc == MUSTER_OK)
         rc = open_launcher(m, o, err);
     if (rc == MUSTER_OK)
-        rc = mst_hub_open(
-            &m->hub, &m->loop.poll, o->listen != NULL ? o->listen : "127.0.0.1",
-            o->port, o->heartbeat_timeout_ms, mst_root_manager(m->root), err);
+        rc = mst_hub_open(&m->hub, &m->loop.poll, mst_listen(m, o), o->port,
+                          o->heartbeat_timeout_ms, mst_root_manager(m->root),
+                          err);
     if (rc == MUSTER_OK)
         rc = mst_addresses(m, o->advertise, err);
     if (rc == MUSTER_OK) /* handlers that the program itself has */
@@ -297,6 +298,8 @@ static void do_shutdown(muster *m)
     if (m->closing)
         return;
     m->closing = true;
+    if (m->launcher->closing != NULL)
+        m->launcher->closing(m->launcher);
     mst_starting_abort(m, MUSTER_ECLOSED, meanwhile);
     mst_removing_abort(m);
     mst_mappings_stop(m, MUSTER_ECLOSED);

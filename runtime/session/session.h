@@ -4,6 +4,7 @@
  *   addresses.c  what workers connect to
  *   member.c     ranks and their lives; verdicts
  *   starting.c   muster_launch, the launcher's reports
+ *   explaining.c how far a launch is, in one line
  *   removing.c   muster_remove
  *   linking.c    connections: who may, HELLO, records, heartbeats
  *   calling.c    one call: begun, answered, retired
@@ -96,11 +97,15 @@ typedef struct mst_member {
     /* process */
     bool process;       /* started, and its end not reported */
     bool unseen;        /* its end is known only by its own word */
+    bool late;          /* its end is seen late: its word comes first */
     bool ended;         /* reported; its last messages are awaited */
     bool linked, dirty; /* of its connection */
     int exit_status, exit_signal;
     int64_t pid, ended_ms;
     char *handler_note, *why_note;
+    char *waits;      /* for what, while it is not ready; or NULL */
+    char *end_words;  /* of the launcher: how it ended; or NULL */
+    char *last_line;  /* that it printed, where the launcher knows it */
     uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */
@@ -186,6 +191,8 @@ void mst_session_settled(muster *m);
 
 /* From what is bound, or what is asked for, into the cookies. */
 muster_err mst_addresses(muster *m, const char *advertise, muster_error *err);
+/* What to bind: as it was said, or what the launcher needs and no more. */
+const char *mst_listen(const muster *m, const muster_options *o);
 
 /* ---------------------------------------------------------- member.c */
 
@@ -201,6 +208,12 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
 /* Its process has ended and its messages are read: the verdict. */
 void mst_member_conclude(mst_member *w);
 const char *mst_member_verdict(const mst_member *w);
+
+/* ------------------------------------------------------ explaining.c */
+
+/* "2/4 ready, 1 pulling image" of the ranks first .. first + n - 1, to the
+ * program, which may not listen. */
+void mst_explain(muster *m, uint32_t first, uint32_t n, bool over);
 
 /* -------------------------------------------------------- starting.c */
 

@@ -14,13 +14,15 @@
 
 #define GONE_MS 3000    /* for processes that were killed */
 #define START_AT_ONCE 4 /* before the loop looks at connections again */
-#define DESCRIPTORS 5   /* of a worker: its process four, its connection */
+#define EXPLAIN_MS 100  /* between two changes that are told */
+#define AGAIN_MS 2000   /* the same once more */
 
 struct mst_launching {
     mst_cmd cmd;
     mst_await await;
     TAILQ_ENTRY(mst_launching) link;
     mst_timer deadline;
+    mst_timer explain;
     muster *m;
     uint32_t n, min, first; /* ranks first .. first + n - 1 */
     uint32_t nready, nover;
@@ -76,13 +78,15 @@ bool mst_starting_work(muster *m)
         n++;
         if (w->state != MUSTER_ASKED)
             continue;
-        left -= DESCRIPTORS;
+        left -= m->launcher->descriptors;
         rc = left >= 0 ? start_one(w, &err)
                        : mst_fail_sys(&err, EMFILE, "cannot start it");
         if (rc != MUSTER_OK)
             mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
                              err.text);
     }
+    if (n > 0 && TAILQ_EMPTY(&m->to_start) && m->launcher->commit != NULL)
+        m->launcher->commit(m->launcher);
     return n > 0;
 }
 
@@ -106,6 +110,37 @@ static void keep_note(mst_member *w, const mst_report *report)
     memcpy(*note, r.at, r.left);
 }
 
+/* A copy of what a report says, in place of what was there. */
+static void keep_text(char **text, const mst_report *report)
+{
+    mst_free(*text);
+    *text = NULL;
+    if (report->text == NULL || report->len == 0)
+        return;
+    *text = mst_alloc(report->len + 1);
+    if (*text == NULL)
+        return;
+    memcpy(*text, report->text, report->len);
+    (*text)[report->len] = '\0';
+}
+
+static void explain_soon(mst_launching *l)
+{
+    const int64_t at = mst_now_ms() + EXPLAIN_MS;
+
+    if (l != NULL && !l->over && l->m->options.on_launch != NULL &&
+        (l->explain.timed.place == 0 || l->explain.timed.at_ms > at))
+        (void)mst_loop_time(&l->m->loop, &l->explain, at);
+}
+
+static void on_explain(void *arg, mst_timer *timer)
+{
+    mst_launching *l = (mst_launching *)arg;
+
+    mst_explain(l->m, l->first, l->n, false);
+    (void)mst_loop_time(&l->m->loop, timer, mst_now_ms() + AGAIN_MS);
+}
+
 void mst_session_report(void *arg, const mst_report *report)
 {
     muster *m = (muster *)arg;
@@ -117,6 +152,7 @@ void mst_session_report(void *arg, const mst_report *report)
     case MST_REPORT_STARTED:
         w->process = true;
         w->unseen = report->unseen;
+        w->late = report->late;
         w->pid = report->pid;
         mst_free(w->name);
         w->name = mst_strdup(report->name);
@@ -128,7 +164,14 @@ void mst_session_report(void *arg, const mst_report *report)
     case MST_REPORT_NOTE:
         keep_note(w, report);
         break;
+    case MST_REPORT_STATUS:
+        keep_text(&w->waits, report);
+        explain_soon(w->launching);
+        break;
     case MST_REPORT_ENDED:
+        keep_text(&w->end_words, report);
+        mst_free(w->last_line);
+        w->last_line = mst_strdup(report->last_line);
         w->process = false;
         w->ended = true;
         w->ended_ms = mst_now_ms();
@@ -171,6 +214,7 @@ void mst_stop_member(mst_member *w, int mode)
 static void launch_done(mst_launching *l)
 {
     mst_loop_time(&l->m->loop, &l->deadline, MST_NEVER);
+    mst_loop_time(&l->m->loop, &l->explain, MST_NEVER);
     TAILQ_REMOVE(&l->m->launchings, l, link);
     for (uint32_t r = l->first; r < l->first + l->n; r++)
         mst_member_get(l->m, r)->launching = NULL;
@@ -200,14 +244,16 @@ static void launch_over(mst_launching *l, muster_err rc)
         return;
     l->over = true;
     l->rc = rc;
+    mst_explain(l->m, l->first, l->n, true);
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         mst_member *w = mst_member_get(l->m, r);
 
         if (rc != MUSTER_OK || w->state != MUSTER_READY)
-            mst_member_event(w, MST_EV_FAILED, "worker %u was %s when %s",
-                             w->rank, muster_state_name(w->state),
-                             rc == MUSTER_OK ? "its time was over"
-                                             : "the launch failed");
+            mst_member_event(
+                w, MST_EV_FAILED, "worker %u was %s when %s%s%s", w->rank,
+                muster_state_name(w->state),
+                rc == MUSTER_OK ? "its time was over" : "the launch failed",
+                w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
     }
     if (rc == MUSTER_OK) {
         launch_done(l);
@@ -245,12 +291,13 @@ static void launch_failed(mst_launching *l)
                  "%u of %u workers came up, %u are needed; %s", l->nready, l->n,
                  l->min, mst_member_verdict(w));
     else
-        mst_fail(&l->error, MUSTER_EQUORUM,
-                 "%u of %u workers came up in %.1f s, %u are needed; worker %u "
-                 "is still %s",
-                 l->nready, l->n,
-                 (double)l->m->options.pending_timeout_ms / 1000, l->min,
-                 w->rank, muster_state_name(w->state));
+        mst_fail(
+            &l->error, MUSTER_EQUORUM,
+            "%u of %u workers came up in %.1f s, %u are needed; worker %u "
+            "is still %s%s%s",
+            l->nready, l->n, (double)l->m->options.pending_timeout_ms / 1000,
+            l->min, w->rank, muster_state_name(w->state),
+            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
     l->error.rank = w->rank;
     launch_over(l, MUSTER_EQUORUM);
 }
@@ -281,6 +328,7 @@ void mst_starting_settled(mst_member *w)
 
     if (l != NULL && !l->over) {
         count(l);
+        explain_soon(l);
         judge(l);
     } else if (l != NULL && l->ending) {
         see_them_gone(l);
@@ -339,6 +387,7 @@ static void begin_launch(mst_cmd *cmd, void *arg)
         w->launching = l;
         TAILQ_INSERT_TAIL(&m->to_start, w, to_start);
     }
+    explain_soon(l);
 }
 
 muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
@@ -358,6 +407,8 @@ muster_err muster_launch(muster *m, uint32_t n, uint32_t min, uint32_t *nready,
     l.min = min > 0 ? min : n;
     l.deadline.fn = on_launch_deadline;
     l.deadline.arg = &l;
+    l.explain.fn = on_explain;
+    l.explain.arg = &l;
     mst_session_ref(m);
     mst_await_init(&l.await);
     if (mst_loop_post(&m->loop, &l.cmd, false))

@@ -224,18 +224,19 @@ test_script_errors() {
 
 test_launch_errors() {
     local port
-    run run --launcher k8s -n 1 "$script" status 0
-    expect 69 "k8s" Kubernetes
+    KUBECONFIG=/nonexistent/config HOME=/nonexistent run run --launcher k8s \
+        -n 1 "$script" status 0
+    expect 69 "k8s" /nonexistent/config
     KUBERNETES_SERVICE_HOST=x KUBERNETES_SERVICE_PORT=1 run run -n 1 \
         "$script" status 0
-    expect 69 "auto in a Pod" Kubernetes
+    expect 69 "auto in a Pod, without a service account" serviceaccount
     MUSTER_WORKER=/bin/false run run -n 2 "$script" status 0
     expect 69 "workers that end" "0 of 2 workers" "status 1"
     MUSTER_WORKER=/nonexistent/w run run -n 2 "$script" status 0
     expect 69 "no worker program" /nonexistent/w
     run run -n 1 --launcher local --listen=192.0.2.1 "$script" status 0
     expect 69 "not our address" 192.0.2.1
-    begin 1 wait
+    begin 1 heed
     port=$(ss_port)
     run run -n 1 --port "$port" "$script" status 0
     expect 69 "port in use" ":$port" "in use"
@@ -385,7 +386,7 @@ test_listen() {
 
 test_list() {
     local n=0
-    begin 2 wait
+    begin 2 heed
     kill -s USR1 "$pid"
     until grep -q RANK "$err" || [ $((n += 1)) -gt 200 ]; do sleep 0.02; done
     kill "$pid"
@@ -398,7 +399,7 @@ test_list() {
 test_signals() {
     local sig verb began
     for sig in INT TERM HUP; do
-        for verb in wait stuck; do
+        for verb in heed stuck; do
             begin 3 $verb
             began=$(now_ms)
             kill -s $sig "$pid"
@@ -408,7 +409,7 @@ test_signals() {
             expect $((128 + $(kill -l $sig))) "SIG$sig, $verb" "SIG$sig"
         done
     done
-    begin 2 wait
+    begin 2 heed
     kill -s INT "$pid"
     finish
     expect 130 "SIGINT" "cancelling the work" "cancelled"

@@ -162,6 +162,8 @@ check_page() {
 "$muster" --help | grep -q -- '--version' || fail "muster --help: no --version"
 "$worker" --help >"$work/worker" || fail "muster-worker --help"
 check_page muster.1 "$work/run" --version
+"$muster" clean --help >"$work/clean" || fail "muster clean --help"
+check_page muster-clean.1 "$work/clean"
 check_page muster-worker.1 "$work/worker"
 
 # ------------------------------------------------------------------ roff --

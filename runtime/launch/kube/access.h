@@ -60,6 +60,8 @@ void mst_kube_access_close(mst_kube_access **access);
 const char *mst_kube_server(const mst_kube_access *a);    /* "https://h:6443",
                                                              no slash at the end */
 const char *mst_kube_namespace(const mst_kube_access *a); /* never NULL */
+/* Of the Pod that this runs in, whatever else was asked for; NULL: in none. */
+const char *mst_kube_own_namespace(const mst_kube_access *a);
 /* Where that is said: "the context kind-kind of /home/me/.kube/config". */
 const char *mst_kube_source(const mst_kube_access *a);
 bool mst_kube_in_pod(const mst_kube_access *a); /* by its service account     */

@@ -12,6 +12,8 @@
 #include "launch/kube/transfer.h"
 #include "launch/kube/tries.h"
 
+#define QUIET_LEAST_MS 1000 /* of a try, however little time there is */
+
 struct mst_kube_http {
     mst_origin origin;
     CURLM *multi;
@@ -166,6 +168,17 @@ static void settle(batch *b, mst_transfer *slot, CURLcode code)
     leave(b, slot);
 }
 
+static int64_t quiet_of(const mst_kube_request *request)
+{
+    const int64_t half = (request->until_ms - mst_now_ms()) / 2;
+
+    if (request->quiet_ms > 0)
+        return request->quiet_ms;
+    if (request->once || half >= MST_KUBE_QUIET_MS)
+        return MST_KUBE_QUIET_MS;
+    return half > QUIET_LEAST_MS ? half : QUIET_LEAST_MS;
+}
+
 static void begin(batch *b, mst_tries *t, mst_transfer *slot, mst_take_fn take,
                   void *arg)
 {
@@ -174,6 +187,7 @@ static void begin(batch *b, mst_tries *t, mst_transfer *slot, mst_take_fn take,
     mst_kube_auth auth = {0};
     muster_err rc = get_auth(http, t, &auth, err);
 
+    slot->quiet_ms = quiet_of(t->request);
     slot->owner = t;
     slot->take = take;
     slot->take_arg = arg;
@@ -231,8 +245,7 @@ static int64_t expire(batch *b)
 
         if (request == NULL)
             continue;
-        at = slot->heard_ms +
-             (request->quiet_ms > 0 ? request->quiet_ms : MST_KUBE_QUIET_MS);
+        at = slot->heard_ms + slot->quiet_ms;
         if (request->until_ms < at)
             at = request->until_ms;
         if (at <= now)

@@ -40,7 +40,7 @@
 #define MST_KUBE_BODY_BYTES (64u << 20) /* of an answer; more is refused */
 #define MST_KUBE_WIDTH 16               /* requests beside each other */
 #define MST_KUBE_CONNECT_MS 10000       /* for TCP and TLS */
-#define MST_KUBE_QUIET_MS 60000 /* the server's own limit for a request */
+#define MST_KUBE_QUIET_MS 30000         /* a webhook may take that long */
 
 typedef struct mst_kube_http mst_kube_http;
 
@@ -49,8 +49,7 @@ typedef struct mst_kube_what {
     const char *verb;     /* as RBAC has it: create, delete, get, list, watch */
     const char *resource; /* "pods", "secrets", "pods/log"                    */
     const char *ns;
-    const char *name;   /* of the object, or NULL                   */
-    const char *server; /* its address; http.c says it, NULL: unsaid */
+    const char *name; /* of the object, or NULL */
 } mst_kube_what;
 
 typedef struct mst_kube_request {
@@ -60,8 +59,11 @@ typedef struct mst_kube_request {
     const char *body;   /* JSON, or NULL; borrowed                          */
     int64_t until_ms;   /* for all of its tries                             */
     int64_t quiet_ms;   /* a try in which nothing comes for so long is given
-                           up; 0: MST_KUBE_QUIET_MS                         */
+                           up; 0: MST_KUBE_QUIET_MS, or half of the time that
+                           is left, so that there is another one            */
     bool once;          /* it is not tried again, but after a 401           */
+    bool ours;          /* POST: nobody else makes what has this name, so that
+                           409 AlreadyExists says that a try of it did       */
     bool text;          /* the answer is no JSON (pods/log)                 */
     size_t most_bytes;  /* of the answer; 0: MST_KUBE_BODY_BYTES. Of a text
                            the rest is left out; JSON is refused            */

@@ -3,11 +3,11 @@
  *   ours          name, labels, owner, container "worker", command, resources,
  *                 restartPolicy, security context, the Secret's mount
  *   + template    a Pod as YAML or JSON: merged over ours as a strategic merge
- *                 patch does it (lists of containers, env, volumes, mounts and
- *                 tolerations by their key; others replaced; null removes)
+ *                 patch does it (lists of containers, env, volumes and mounts
+ *                 by their key; tolerations and others replaced; null removes)
  *   + configure   the program's function, last
- *   then checked  what has to stay: kind, name, our labels, the container
- *                 "worker", its cookie's mount, restartPolicy Never
+ *   then checked  what has to stay: kind, name, our labels, the owner, the
+ *                 container "worker", its cookie, restartPolicy Never
  */
 #ifndef MST_KUBE_MANIFEST_H
 #define MST_KUBE_MANIFEST_H
@@ -27,11 +27,13 @@
 #define MST_COOKIE_DIR "/run/muster"
 #define MST_COOKIE_PATH MST_COOKIE_DIR "/cookie"
 #define MST_COOKIE_ENV "MUSTER_COOKIE"
+#define MST_ENV_NAME 256 /* of a variable's name, with its NUL */
 
 /* What all Pods of a session have in common. Strings are borrowed. */
 typedef struct mst_pod_plan {
     const char *ns, *prefix, *session;
     const char *image;
+    const char *worker; /* path in the image; NULL: muster-worker, by PATH */
     const char *pull_policy;  /* NULL: the server's default              */
     const char *cpu, *memory; /* requests = limits                       */
     int64_t deadline_s;       /* activeDeadlineSeconds; 0: none          */
@@ -60,6 +62,11 @@ muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
                             uint32_t incarnation, const char *secret,
                             const char *cookie, cJSON **pod, muster_error *err);
 
+/* Do the strings of a plan make sense? To be asked before Pods are made of it.
+ * MUSTER_EKUBE (of the prefix MUSTER_EINVAL): the text names the one that does
+ * not. Values of variables are never in it. */
+muster_err mst_manifest_check(const mst_pod_plan *plan, muster_error *err);
+
 typedef struct mst_secret_item {
     uint32_t rank;
     const char *cookie; /* NULL: "(secret)" stands there, for --dry-run */
@@ -75,9 +82,23 @@ muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
                                const mst_secret_item *items, size_t n,
                                char **text, size_t *len, muster_error *err);
 
+/* The one owner of Pods and Secrets, into their metadata; none when the plan
+ * has none. False: no memory. */
+bool mst_manifest_owner(const mst_pod_plan *plan, cJSON *metadata);
+
+/* Is this still a worker's Pod? What mst_manifest_pod asks at its end. */
+muster_err mst_manifest_keeps(const mst_pod_plan *plan, uint32_t rank,
+                              uint32_t incarnation, const char *secret,
+                              const cJSON *pod, muster_error *err);
+
+/* The container of this name, which may be NULL; NULL: none. */
+const cJSON *mst_manifest_container(const cJSON *pod, const char *name);
+
 /* Which image a container of this Pod runs, the one that the manager is in:
- * the container named "manager", else the only one that is no known sidecar,
- * else the first. NULL: none. `name` gets the container's, may be NULL. */
+ * the container named "manager", else the one that the annotation
+ * kubectl.kubernetes.io/default-container names, else the first that is no
+ * known sidecar, else the first. NULL: none. `name` gets the container's, may
+ * be NULL. */
 const char *mst_manifest_image(const cJSON *pod, const char **name);
 
 #endif

@@ -75,13 +75,13 @@ mst_refusal mst_refusal_of(long status, const cJSON *answer)
     }
 }
 
-void mst_kube_what_say(const mst_kube_what *what, char *text, size_t bytes)
+void mst_kube_what_say(const mst_kube_what *what, const char *server,
+                       char *text, size_t bytes)
 {
     say(text, bytes, "%.16s %.32s%s%.64s%s%.63s%s%.80s", or_empty(what->verb),
         or_empty(what->resource), what->name != NULL ? " " : "",
         or_empty(what->name), what->ns != NULL ? " in namespace " : "",
-        or_empty(what->ns), what->server != NULL ? " at " : "",
-        or_empty(what->server));
+        or_empty(what->ns), server != NULL ? " at " : "", or_empty(server));
 }
 
 void mst_refusal_rule(const mst_kube_what *what, char *text, size_t bytes)
@@ -178,8 +178,9 @@ static void advise(const mst_kube_what *what, mst_refusal refusal, long status,
     }
 }
 
-muster_err mst_refusal_error(const mst_kube_what *what, long status,
-                             const cJSON *answer, muster_error *err)
+muster_err mst_refusal_error_at(const mst_kube_what *what, const char *server,
+                                long status, const cJSON *answer,
+                                muster_error *err)
 {
     const mst_refusal refusal = mst_refusal_of(status, answer);
     const char *message = or_empty(mst_json_str(answer, "message"));
@@ -189,7 +190,7 @@ muster_err mst_refusal_error(const mst_kube_what *what, long status,
 
     if (err == NULL)
         return MUSTER_EDENIED;
-    mst_kube_what_say(what, doing, sizeof(doing));
+    mst_kube_what_say(what, server, doing, sizeof(doing));
     say(begin, sizeof(begin), "%s: %ld%s", doing, status,
         name_of_status(status));
     advise(what, refusal, status, answer, advice, sizeof(advice));
@@ -200,4 +201,10 @@ muster_err mst_refusal_error(const mst_kube_what *what, long status,
              words[0] != '\0' ? ": " : "", words, cut ? "..." : "", advice);
     err->http = status;
     return MUSTER_EDENIED;
+}
+
+muster_err mst_refusal_error(const mst_kube_what *what, long status,
+                             const cJSON *answer, muster_error *err)
+{
+    return mst_refusal_error_at(what, NULL, status, answer, err);
 }

@@ -15,20 +15,22 @@ typedef enum mst_pod_phase {
     MST_POD_CREATED,       /* accepted; nothing more is known                */
     MST_POD_UNSCHEDULABLE, /* no node takes it; text: why                    */
     MST_POD_SCHEDULED,     /* a node has it                                  */
-    MST_POD_PULLING,       /* its image is being pulled, or pulled again     */
+    MST_POD_PULLING,       /* its image is being pulled, or pulled again; known
+                              from 1.29 on, or once a pull has failed        */
     MST_POD_CREATING,      /* volumes, network, container                    */
     MST_POD_RUNNING,       /* its container runs                             */
     MST_POD_ENDED,         /* its container has ended, for whatever reason   */
     MST_POD_HOPELESS,      /* it will never run: bad image name, no image,
                               bad container configuration                    */
-    MST_POD_GONE           /* the object was deleted                         */
+    MST_POD_GONE           /* the object was deleted; for callers, not read  */
 } mst_pod_phase;
 
 #define MST_STATUS_TEXT 384
+#define MST_REASON_INIT "InitContainerFailed" /* ours: Kubernetes has none */
 
 typedef struct mst_pod_status {
     mst_pod_phase phase;
-    char text[MST_STATUS_TEXT]; /* more words, may be "" */
+    char text[MST_STATUS_TEXT]; /* more words, one line, may be "" */
     char node[128];
     char reason[64];  /* of the end: "OOMKilled", "Evicted", ...; or "" */
     int exit_status;  /* ENDED: of the container, or -1 */
@@ -36,8 +38,8 @@ typedef struct mst_pod_status {
     bool oom;         /* the memory limit was hit, also by a child */
     bool deleting;    /* deletionTimestamp is set */
     bool disrupted;   /* DisruptionTarget: eviction, preemption, drain */
-    bool unreachable; /* its node is not heard: NodeLost, Ready=Unknown */
-    int pull_errors;  /* has ErrImagePull or ImagePullBackOff now: 1 */
+    bool unreachable; /* its node is not heard of; never of an ended one */
+    bool pull_error;  /* ErrImagePull: the last try to pull its image failed */
     char memory[32];  /* limit of the container, or "" */
 } mst_pod_status;
 

@@ -27,6 +27,7 @@ typedef struct mst_transfer {
     int sent;         /* how often it went out: libcurl repeats it by itself
                          when a connection that was kept is dead */
     int64_t heard_ms; /* when something came last */
+    int64_t quiet_ms; /* http.c's: how long nothing may come */
     bool began;       /* a stream: take was called */
     bool cut;         /* a text: there was more than `most` */
     bool too_long;    /* the same, of JSON */

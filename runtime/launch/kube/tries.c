@@ -11,6 +11,7 @@
 #include "launch/kube/reach.h"
 #include "launch/kube/refusal.h"
 
+#define SAY_BYTES 300
 #define LEAST_MS 50 /* with less time than that there is no other try */
 
 int64_t mst_tries_delay_ms(int n)
@@ -22,12 +23,13 @@ int64_t mst_tries_delay_ms(int n)
     return most / 2 + (int64_t)randombytes_uniform((uint32_t)(most / 2 + 1));
 }
 
-static mst_kube_what what_of(const mst_tries *t, const mst_origin *origin)
+/* "create pods in namespace n at https://h:6443" */
+static const char *say(const mst_tries *t, const mst_origin *origin,
+                       char text[SAY_BYTES])
 {
-    mst_kube_what what = t->request->what;
-
-    what.server = mst_kube_server(origin->access);
-    return what;
+    mst_kube_what_say(&t->request->what, mst_kube_server(origin->access), text,
+                      SAY_BYTES);
+    return text;
 }
 
 static void done(mst_tries *t, muster_err rc)
@@ -50,11 +52,9 @@ static void done(mst_tries *t, muster_err rc)
 
 void mst_tries_end(mst_tries *t, const mst_origin *origin, muster_err rc)
 {
-    const mst_kube_what what = what_of(t, origin);
-    char doing[300];
+    char doing[SAY_BYTES];
 
-    mst_kube_what_say(&what, doing, sizeof(doing));
-    mst_because(&t->request->err, rc, "%s", doing);
+    mst_because(&t->request->err, rc, "%s", say(t, origin, doing));
     done(t, rc);
 }
 
@@ -99,7 +99,6 @@ static void refused(mst_tries *t, const mst_transfer *transfer)
     mst_kube_request *request = t->request;
     const bool post = strcmp(request->method, "POST") == 0;
     const long status = request->status;
-    const mst_kube_what what = what_of(t, transfer->origin);
 
     request->answer = mst_json_parse(transfer->data, transfer->used);
     if (status == 401 && !t->renewed) {
@@ -111,13 +110,15 @@ static void refused(mst_tries *t, const mst_transfer *transfer)
         request->answer = NULL;
         return;
     }
-    if (status == 409 && post && t->unclear &&
+    if (status == 409 && post && (t->unclear || request->ours) &&
         has_reason(request->answer, "AlreadyExists")) {
         done(t, MUSTER_OK);
         return;
     }
     t->unclear = t->unclear || status >= 500;
-    mst_refusal_error(&what, status, request->answer, &request->err);
+    mst_refusal_error_at(&request->what,
+                         mst_kube_server(transfer->origin->access), status,
+                         request->answer, &request->err);
     if (status == 429 || status == 500 || status == 502 || status == 503 ||
         status == 504 ||
         (status == 409 && post && has_reason(request->answer, "Conflict")))
@@ -129,19 +130,18 @@ static void refused(mst_tries *t, const mst_transfer *transfer)
 static void unreached(mst_tries *t, const mst_transfer *transfer, CURLcode code)
 {
     mst_kube_request *request = t->request;
-    const mst_kube_what what = what_of(t, transfer->origin);
     const bool late = code == CURLE_OPERATION_TIMEDOUT;
-    char doing[300], why[360];
+    char doing[SAY_BYTES], why[360];
 
     t->unclear = t->unclear || transfer->sent > 0;
-    mst_kube_what_say(&what, doing, sizeof(doing));
     if (late && transfer->sent == 0)
         code = CURLE_COULDNT_CONNECT;
     mst_reach_why(code,
                   late && transfer->sent == 0 ? "no connection in time"
                                               : transfer->words,
                   mst_kube_source(transfer->origin->access), why, sizeof(why));
-    mst_fail(&request->err, MUSTER_ENOSERVER, "%s: %s", doing, why);
+    mst_fail(&request->err, MUSTER_ENOSERVER, "%s: %s",
+             say(t, transfer->origin, doing), why);
     if (late && transfer->began)
         done(t, MUSTER_ETIMEOUT);
     else if (code == CURLE_OUT_OF_MEMORY)
@@ -156,22 +156,21 @@ static void unreached(mst_tries *t, const mst_transfer *transfer, CURLcode code)
 static void senseless(mst_tries *t, const mst_transfer *transfer)
 {
     mst_kube_request *request = t->request;
-    const mst_kube_what what = what_of(t, transfer->origin);
     char *type = NULL;
-    char doing[300];
+    char doing[SAY_BYTES];
 
     t->unclear = true;
-    mst_kube_what_say(&what, doing, sizeof(doing));
     curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &type);
     if (transfer->used == 0)
         mst_fail(&request->err, MUSTER_ENOSERVER,
-                 "%s: %ld, but the answer is empty", doing, request->status);
+                 "%s: %ld, but the answer is empty",
+                 say(t, transfer->origin, doing), request->status);
     else
         mst_fail(&request->err, MUSTER_ENOSERVER,
                  "%s: %ld, but the answer is no JSON object (%zu bytes of "
                  "%.64s); is a proxy in between?",
-                 doing, request->status, transfer->used,
-                 type != NULL ? type : "an unknown type");
+                 say(t, transfer->origin, doing), request->status,
+                 transfer->used, type != NULL ? type : "an unknown type");
     request->err.http = request->status;
     if (++t->senseless < MST_TRIES_SENSELESS)
         again(t, MUSTER_ENOSERVER);
@@ -181,14 +180,13 @@ static void senseless(mst_tries *t, const mst_transfer *transfer)
 
 static void too_long(mst_tries *t, const mst_transfer *transfer)
 {
-    const mst_kube_what what = what_of(t, transfer->origin);
-    char doing[300];
+    char doing[SAY_BYTES];
 
     t->unclear = true;
-    mst_kube_what_say(&what, doing, sizeof(doing));
     mst_fail(&t->request->err, MUSTER_ENOSERVER,
-             "%s: %ld, but the answer is longer than %zu bytes", doing,
-             t->request->status, transfer->most);
+             "%s: %ld, but the answer is longer than %zu bytes",
+             say(t, transfer->origin, doing), t->request->status,
+             transfer->most);
     t->request->err.http = t->request->status;
     done(t, MUSTER_ENOSERVER);
 }

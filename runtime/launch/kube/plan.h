@@ -1,0 +1,41 @@
+/* plan.h - the options of the launcher, with all that was found out: what
+ * every Pod of the session has in common. */
+#ifndef MST_KUBE_PLAN_H
+#define MST_KUBE_PLAN_H
+
+#include <muster/kube.h>
+
+#include "base/log.h"
+#include "launch/kube/access.h"
+#include "launch/kube/http.h"
+#include "launch/kube/manifest.h"
+
+typedef struct mst_plan {
+    mst_kube_access *access;
+    mst_kube_http *http;
+    mst_pod_plan pod; /* its strings are ours */
+    muster_keep keep;
+    cJSON *manager; /* the Pod that we are in, or NULL */
+    cJSON *pod_template;
+    char *strings[16]; /* what pod.* points to */
+    char address[64];  /* of the manager's Pod, or "" */
+} mst_plan;
+
+/* Find out everything.
+ *
+ *   o         NULL: all defaults
+ *   session   public id; borrowed for as long as the plan lives
+ *   worker    path in the image; NULL: muster-worker
+ *   env       borrowed for as long as the plan lives; may be NULL
+ *
+ * In a Pod this makes one request: for that Pod. Where that is refused, what
+ * it would have told must be said (the image), and workers have no owner.
+ *
+ * Errors: MUSTER_EKUBE, MUSTER_ENOSERVER, MUSTER_EDENIED, MUSTER_ENOMEM
+ */
+muster_err mst_plan_create(const muster_kube_options *o, const char *session,
+                           const char *worker, const char *const *env,
+                           mst_log *log, mst_plan **plan, muster_error *err);
+void mst_plan_destroy(mst_plan **plan);
+
+#endif
