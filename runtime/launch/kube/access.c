@@ -1,5 +1,6 @@
 #include "launch/kube/access.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,7 +21,8 @@
 #define FILE_BYTES (1u << 20) /* of a token or PEM file */
 
 struct mst_kube_access {
-    char *server, *ns, *source, *ca, *tls_name, *proxy;
+    pthread_mutex_t lock; /* several clients ask for credentials */
+    char *server, *ns, *own_ns, *source, *ca, *tls_name, *proxy;
     bool in_pod, insecure;
     /* the user; of a pair of text and file the text wins */
     char *token, *token_file, *user, *password;
@@ -41,8 +43,10 @@ void mst_kube_access_close(mst_kube_access **access)
 
     if (a == NULL)
         return;
+    pthread_mutex_destroy(&a->lock);
     mst_free(a->server);
     mst_free(a->ns);
+    mst_free(a->own_ns);
     mst_free(a->source);
     mst_free(a->ca);
     mst_free(a->tls_name);
@@ -64,6 +68,11 @@ void mst_kube_access_close(mst_kube_access **access)
 const char *mst_kube_server(const mst_kube_access *a)
 {
     return a->server;
+}
+
+const char *mst_kube_own_namespace(const mst_kube_access *a)
+{
+    return a->own_ns;
 }
 
 const char *mst_kube_namespace(const mst_kube_access *a)
@@ -553,7 +562,10 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
 
     if (a == NULL)
         return no_memory(err);
+    pthread_mutex_init(&a->lock, NULL);
     rc = look(a, where, err);
+    if (rc == MUSTER_OK && a->in_pod)
+        rc = account_text(where, "namespace", &a->own_ns, err);
     if (rc == MUSTER_OK)
         rc = set_namespace(a, where, err);
     if (rc == MUSTER_OK)
@@ -672,8 +684,11 @@ muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
                              mst_kube_auth *auth, muster_error *err)
 {
     mst_kube_auth got = {0};
-    const muster_err rc = gather(a, renew, &got, err);
+    muster_err rc;
 
+    pthread_mutex_lock(&a->lock);
+    rc = gather(a, renew, &got, err);
+    pthread_mutex_unlock(&a->lock);
     if (rc != MUSTER_OK) {
         mst_kube_auth_fini(&got);
         return rc == MUSTER_ENOMEM
