@@ -132,18 +132,13 @@ static void restore_sigpipe(const pipe_mask *mask)
 /* --------------------------------------------------------------- a batch --
  */
 
-/* Two clients may share one access, each with its own thread. */
-static pthread_mutex_t auth_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static muster_err get_auth(mst_kube_http *http, mst_tries *t,
                            mst_kube_auth *auth, muster_error *err)
 {
     const bool renew = t->renew && t->generation == http->generation;
-    muster_err rc;
+    const muster_err rc =
+        mst_kube_auth_get(http->origin.access, renew, auth, err);
 
-    pthread_mutex_lock(&auth_lock);
-    rc = mst_kube_auth_get(http->origin.access, renew, auth, err);
-    pthread_mutex_unlock(&auth_lock);
     if (rc == MUSTER_OK && renew)
         http->generation++;
     t->generation = http->generation;

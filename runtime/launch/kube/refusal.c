@@ -87,7 +87,7 @@ void mst_kube_what_say(const mst_kube_what *what, const char *server,
 void mst_refusal_rule(const mst_kube_what *what, char *text, size_t bytes)
 {
     say(text, bytes,
-        "- {apiGroups: [\"\"], resources: [%.32s], verbs: [%.16s]}",
+        "- {apiGroups: [\"\"], resources: [\"%.32s\"], verbs: [\"%.16s\"]}",
         or_empty(what->resource), or_empty(what->verb));
 }
 
@@ -145,15 +145,15 @@ static void advise(const mst_kube_what *what, mst_refusal refusal, long status,
     switch (refusal) {
     case MST_REFUSAL_UNKNOWN_USER:
         say(text, bytes,
-            "; the token or certificate is expired, revoked, or of another "
-            "cluster");
+            "; the token or certificate is not accepted: expired, revoked, or "
+            "of another cluster");
         break;
     case MST_REFUSAL_RBAC:
         mst_refusal_rule(what, rule, sizeof(rule));
         say(text, bytes, "; add to its Role: %s", rule);
         break;
     case MST_REFUSAL_QUOTA:
-        say(text, bytes, "; ask for less, or for a larger ResourceQuota");
+        say(text, bytes, "; fewer or smaller workers, or a larger quota");
         break;
     case MST_REFUSAL_NOT_FOUND:
         if (namespace_is_missing(answer))

@@ -127,26 +127,44 @@ static void refused(mst_tries *t, const mst_transfer *transfer)
         done(t, MUSTER_EDENIED);
 }
 
+/* libcurl does not always say what the system did. */
+static const char *words_of(const mst_transfer *transfer, CURLcode code)
+{
+    long sys = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &sys);
+    if (code == CURLE_COULDNT_CONNECT && sys != 0 &&
+        strerrordesc_np((int)sys) != NULL)
+        return strerrordesc_np((int)sys);
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->sent == 0)
+        return "no connection in time";
+    return transfer->words;
+}
+
 static void unreached(mst_tries *t, const mst_transfer *transfer, CURLcode code)
 {
     mst_kube_request *request = t->request;
-    const bool late = code == CURLE_OPERATION_TIMEDOUT;
+    const mst_origin *origin = transfer->origin;
+    const char *words = words_of(transfer, code);
     char doing[SAY_BYTES], why[360];
 
     t->unclear = t->unclear || transfer->sent > 0;
-    if (late && transfer->sent == 0)
-        code = CURLE_COULDNT_CONNECT;
-    mst_reach_why(code,
-                  late && transfer->sent == 0 ? "no connection in time"
-                                              : transfer->words,
-                  mst_kube_source(transfer->origin->access), why, sizeof(why));
-    mst_fail(&request->err, MUSTER_ENOSERVER, "%s: %s",
-             say(t, transfer->origin, doing), why);
-    if (late && transfer->began)
+    mst_reach_why(code, words, mst_kube_source(origin->access), why,
+                  sizeof(why));
+    if (transfer->sent > 0) {
+        mst_fail(&request->err, MUSTER_ENOSERVER, "%s: %s",
+                 say(t, origin, doing), why);
+    } else {
+        mst_kube_what_say(&request->what, NULL, doing, sizeof(doing));
+        mst_fail(&request->err, MUSTER_ENOSERVER,
+                 "%s: %.80s was not reached: %s", doing,
+                 mst_kube_server(origin->access), why);
+    }
+    if (code == CURLE_OPERATION_TIMEDOUT && transfer->began)
         done(t, MUSTER_ETIMEOUT);
     else if (code == CURLE_OUT_OF_MEMORY)
         done(t, MUSTER_ENOMEM);
-    else if (mst_reach_again(code, transfer->words))
+    else if (mst_reach_again(code, words))
         again(t, MUSTER_ENOSERVER);
     else
         done(t, MUSTER_ENOSERVER);

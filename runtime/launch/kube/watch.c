@@ -62,7 +62,6 @@ static void is_away(mst_kube_watch *w, const muster_error *err)
     if (w->away)
         return;
     w->away = true;
-    mst_log_line(w->log, MUSTER_LOG_WARN, "KUBE-AWAY", "why=\"%s\"", err->text);
     w->calls.away(w->arg, true, err);
 }
 
@@ -74,7 +73,6 @@ static void is_back(mst_kube_watch *w)
     if (!w->away)
         return;
     w->away = false;
-    mst_log_line(w->log, MUSTER_LOG_WARN, "KUBE-BACK", "namespace=%s", w->ns);
     w->calls.away(w->arg, false, NULL);
 }
 
@@ -127,8 +125,6 @@ static bool may_go_on(mst_kube_watch *w, const mst_kube_request *request)
         if (now - w->refused_since_ms < REFUSED_MS)
             return true;
     }
-    mst_log_line(w->log, MUSTER_LOG_ERROR, "KUBE-WATCH-REFUSED", "why=\"%s\"",
-                 request->err.text);
     w->calls.failed(w->arg, &request->err);
     return false;
 }
