@@ -49,6 +49,8 @@ static const reach reaches[] = {
     {CURLE_RECV_ERROR, "alert", true, true,
      "it refused our client certificate, or wants one; check the user in"},
     {CURLE_URL_MALFORMAT, NULL, true, true, "its address makes no sense in"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "HTTP/0.9", false, false,
+     "its answer is no HTTP"},
     {CURLE_UNSUPPORTED_PROTOCOL, NULL, true, true,
      "its address is neither https:// nor http:// in"},
     {CURLE_COULDNT_RESOLVE_HOST, NULL, false, true,

@@ -160,6 +160,7 @@ static void unreached(mst_tries *t, const mst_transfer *transfer, CURLcode code)
                  "%s: %.80s was not reached: %s", doing,
                  mst_kube_server(origin->access), why);
     }
+    request->err.http = request->status;
     if (code == CURLE_OPERATION_TIMEDOUT && transfer->began)
         done(t, MUSTER_ETIMEOUT);
     else if (code == CURLE_OUT_OF_MEMORY)
@@ -243,6 +244,15 @@ static void accepted(mst_tries *t, mst_transfer *transfer)
     }
 }
 
+/* Its time was over in the middle of a try: what an earlier one met says more
+ * about why. */
+static void cut_off(mst_tries *t, const mst_transfer *transfer)
+{
+    t->unclear = t->unclear || transfer->sent > 0;
+    t->request->status = t->request->err.http;
+    done(t, t->request->err.code);
+}
+
 void mst_tries_settle(mst_tries *t, mst_transfer *transfer, CURLcode code)
 {
     mst_kube_request *request = t->request;
@@ -258,6 +268,9 @@ void mst_tries_settle(mst_tries *t, mst_transfer *transfer, CURLcode code)
     if (transfer->no_memory) {
         mst_fail(&request->err, MUSTER_ENOMEM, "its answer");
         mst_tries_end(t, transfer->origin, MUSTER_ENOMEM);
+    } else if (code == CURLE_OPERATION_TIMEDOUT && request->err.code != 0 &&
+               mst_now_ms() >= request->until_ms) {
+        cut_off(t, transfer);
     } else if (transfer->too_long) {
         too_long(t, transfer);
     } else if (request->status >= 300) {
