@@ -30,7 +30,7 @@ static void not_created(mst_fleet *f, mst_fleet_pod *p, const char *why)
 
     forget_cookie(p);
     p->state = MST_FLEET_NONE;
-    snprintf(text, sizeof(text), "was not created: %.380s", why);
+    snprintf(text, sizeof(text), "was not created: %.780s", why);
     mst_fleet_over(f, p, text);
 }
 
@@ -154,7 +154,7 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
     if (c->rc != MUSTER_OK) { /* it may have been: it is deleted */
         char text[MST_VERDICT_TEXT];
 
-        snprintf(text, sizeof(text), "may not have been created: %.370s",
+        snprintf(text, sizeof(text), "may not have been created: %.770s",
                  c->err.text);
         mst_fleet_over(f, p, text);
         p->drop = true;

@@ -25,7 +25,7 @@
 #include "launch/kube/watch.h"
 #include "launch/launcher.h"
 
-#define MST_VERDICT_TEXT 400
+#define MST_VERDICT_TEXT 800
 #define MST_LINE_TEXT 128 /* of a last line */
 
 /* The cookies of some Pods that were asked for together. */
