@@ -18,6 +18,12 @@ role() {
         exit 1
 }
 
+# may VERB RESOURCE: so does the API server think of the manager's account.
+may() {
+    k auth can-i "$1" "$2" --quiet \
+        --as="system:serviceaccount:$ns:$PROJECT-service-account"
+}
+
 ALL=("pods create" "pods delete" "pods deletecollection" "pods get" "pods list"
     "pods watch" "secrets create" "secrets delete" "pods/log get")
 
@@ -29,6 +35,9 @@ without() {
         [ "$rule" = "$1 $2" ] || rest+=("$rule")
     done
     role "${rest[@]}"
+    # the API server reads Roles a moment later
+    check "the Role has no $1 $2" eventually 20 not may "$2" "$1"
+    check "and all else" eventually 20 may "${rest[0]#* }" "${rest[0]% *}"
     name=without-${1/\//-}-$2
     say "without $1 $2"
 }

@@ -31,12 +31,12 @@ ended pull 69
 said pull 'cannot start: ErrImagePull|cannot start: ImagePullBackOff'
 nothing_left
 
-say "an image without muster-worker"
+say "an image that is none for a worker: it has no muster-worker, and runs as root"
 manager empty run -n 1 --image "${MUSTER_TEST_EMPTY:-localhost/pause:1}" \
     --pull-policy "$PULL" "$script" where
 ends empty 45
 ended empty 69
-said empty 'muster-worker'
+said empty 'cannot start: CreateContainerConfigError|muster-worker'
 nothing_left
 
 say "a quota"

@@ -9,6 +9,7 @@ new_namespace
 say "SIGINT cancels the work"
 manager one run -n 2 "$script" heed
 says one 60 begun
+# shellcheck disable=SC2016 # it is the Pod's shell that expands it
 k exec one -- sh -c 'kill -INT $(pidof muster | tr " " "\n" | sort -n | tail -n 1)'
 ends one 40
 ended one 130

@@ -26,8 +26,9 @@ same "the annotation" "$(workers -o \
 same "containers" "$(workers -o \
     'jsonpath={.items[0].spec.containers[*].name}' | tr ' ' '\n' | sort | xargs)" \
     "sidecar worker"
-same "the environment" "$(workers -o 'jsonpath={.items[0].spec.containers[?(
-    @.name=="worker")].env[?(@.name=="COLOUR")].value}')" blue
+same "the environment" "$(workers -o json | jq -r '[.items[0].spec.containers[]
+    | select(.name == "worker").env[] | select(.name == "COLOUR").value][0]')" \
+    blue
 ends one 60
 ended one 0
 nothing_left_within 60

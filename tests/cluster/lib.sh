@@ -13,6 +13,7 @@
 #   MUSTER_TEST_PULL     imagePullPolicy; Never for images of localhost/
 #
 # Exit status: 0, 1 when a check failed, 77 skipped.
+# shellcheck disable=SC2034 # most of it is for those who source it
 set -u -o pipefail
 export LC_ALL=C
 
@@ -34,7 +35,8 @@ export PROJECT=e2e # of docker/rbac.yaml
 
 # What a manager's Pod gets besides its arguments; a test may change them.
 NODES='{}'
-ENV='[{"name": "MUSTER_CPU", "value": "50m"},
+# shellcheck disable=SC2089,SC2090 # JSON: its quotes are its own
+export ENV='[{"name": "MUSTER_CPU", "value": "50m"},
       {"name": "MUSTER_MEMORY", "value": "64Mi"}]'
 
 checks=0
@@ -220,7 +222,7 @@ nothing_left() {
 manager_manifest() {
     local ARGS MOUNT=test
     [ -z "${SPREAD:-}" ] || MOUNT=spread
-    export NAME=$1 IMAGE PULL NODES ENV
+    export NAME=$1 NODES
     shift
     ARGS=$(jq -nc '$ARGS.positional' --args -- "$@") || exit 1
     export ARGS MOUNT
@@ -326,7 +328,9 @@ own_address() {
         ip -4 -o route get "$node" | sed -n 's/.* src \([0-9.]*\).*/\1/p'
 }
 
-# outside ARG...: `muster run` on this machine, for exec or &.
+# outside ARG...: `muster run` on this machine, for exec or &. $address is what
+# own_address says.
+# shellcheck disable=SC2154
 outside() {
     exec env MUSTER_CPU=50m MUSTER_MEMORY=64Mi "$MUSTER" run --launcher k8s \
         --kubeconfig "$KUBECONFIG" --namespace "$ns" --image "$IMAGE" \

@@ -14,28 +14,11 @@
 #include "base/fail.h"
 #include "launch/kube/json.h"
 #include "launch/kube/kubeconfig.h"
+#include "launch/kube/place.h"
 #include "launch/kube/plugin.h"
 #include "launch/kube/secret.h"
 
 #define ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
-#define FILE_BYTES (1u << 20) /* of a token or PEM file */
-
-struct mst_kube_access {
-    pthread_mutex_t lock; /* several clients ask for credentials */
-    char *server, *ns, *own_ns, *source, *ca, *tls_name, *proxy;
-    bool in_pod, insecure;
-    /* the user; of a pair of text and file the text wins */
-    char *token, *token_file, *user, *password;
-    char *cert, *cert_file, *key, *key_file;
-    mst_plugin *plugin;
-    mst_grant grant; /* the plugin's last; it is there when it has an end */
-};
-
-static muster_err no_memory(muster_error *err)
-{
-    return mst_fail(err, MUSTER_ENOMEM,
-                    "no memory for access to the API server");
-}
 
 void mst_kube_access_close(mst_kube_access **access)
 {
@@ -129,39 +112,6 @@ __attribute__((format(printf, 2, 3))) static bool print(char **text,
     return *text != NULL;
 }
 
-/* `text` itself, with what stands around the words wiped away. */
-static char *trimmed(char *text)
-{
-    const size_t skip = strspn(text, " \t\r\n"), all = strlen(text);
-    size_t len = all - skip;
-
-    memmove(text, text + skip, len + 1);
-    while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
-        len--;
-    sodium_memzero(text + len, all - len);
-    return text;
-}
-
-/* A file that must be there. */
-static muster_err read_file(const char *path, char **text, muster_error *err)
-{
-    const muster_err rc = mst_secret_read(path, FILE_BYTES, text, NULL, err);
-
-    if (rc == MUSTER_OK || rc == MUSTER_ENOMEM)
-        return rc;
-    if (err != NULL)
-        err->code = MUSTER_EKUBE;
-    return MUSTER_EKUBE;
-}
-
-static muster_err need_pem(const char *text, const char *what,
-                           muster_error *err)
-{
-    if (strstr(text, "-----BEGIN ") != NULL)
-        return MUSTER_OK;
-    return mst_fail(err, MUSTER_EKUBE, "there is no PEM in %s", what);
-}
-
 /* ------------------------------------------------------- of a kubeconfig -- */
 
 static muster_err copy_str(const mst_kubeconfig_part *part, const char *name,
@@ -173,7 +123,7 @@ static muster_err copy_str(const mst_kubeconfig_part *part, const char *name,
     if (rc != MUSTER_OK || value == NULL)
         return rc;
     *copy = mst_strdup(value);
-    return *copy != NULL ? MUSTER_OK : no_memory(err);
+    return *copy != NULL ? MUSTER_OK : mst_place_no_memory(err);
 }
 
 static muster_err set_server(mst_kube_access *a,
@@ -205,7 +155,7 @@ static muster_err set_server(mst_kube_access *a,
                         "https://HOST[:PORT][/PATH]",
                         cluster->name, cluster->file);
     return print(&a->server, "%.*s", (int)len, url) ? MUSTER_OK
-                                                    : no_memory(err);
+                                                    : mst_place_no_memory(err);
 }
 
 static muster_err set_ca(mst_kube_access *a, const mst_kubeconfig_part *cluster,
@@ -219,13 +169,13 @@ static muster_err set_ca(mst_kube_access *a, const mst_kubeconfig_part *cluster,
     if (rc == MUSTER_OK && a->ca == NULL) {
         rc = mst_kubeconfig_path(cluster, "certificate-authority", &path, err);
         if (rc == MUSTER_OK && path != NULL)
-            rc = read_file(path, &a->ca, err);
+            rc = mst_place_read(path, &a->ca, err);
     }
     if (rc != MUSTER_OK || a->ca == NULL)
         return rc;
     snprintf(what, sizeof(what), "certificate-authority-data of the cluster %s",
              cluster->name);
-    rc = need_pem(a->ca, path != NULL ? path : what, err);
+    rc = mst_place_pem(a->ca, path != NULL ? path : what, err);
     if (rc == MUSTER_OK && a->insecure)
         return mst_fail(err, MUSTER_EKUBE,
                         "the cluster %s in %s has both a certificate-authority "
@@ -288,7 +238,7 @@ static muster_err set_pem(const mst_kubeconfig_part *user, const char *file,
     if (*pem == NULL)
         return mst_kubeconfig_path(user, file, path, err);
     snprintf(what, sizeof(what), "%s of the user %s", data, user->name);
-    return need_pem(*pem, what, err);
+    return mst_place_pem(*pem, what, err);
 }
 
 static muster_err set_certificate(mst_kube_access *a,
@@ -366,7 +316,7 @@ static muster_err use_kubeconfig(mst_kube_access *a, const mst_kubeconfig *k,
     return print(&a->source, "the context %s of %s", choice.context.name,
                  choice.context.file)
                ? MUSTER_OK
-               : no_memory(err);
+               : mst_place_no_memory(err);
 }
 
 /* ------------------------------------------------------------ of a Pod -- */
@@ -385,7 +335,8 @@ static muster_err account_file(const mst_kube_where *where, const char *name,
     const char *dir =
         where->account_dir != NULL ? where->account_dir : ACCOUNT_DIR;
 
-    return print(path, "%s/%s", dir, name) ? MUSTER_OK : no_memory(err);
+    return print(path, "%s/%s", dir, name) ? MUSTER_OK
+                                           : mst_place_no_memory(err);
 }
 
 /* A file of the service account; *text is NULL where it cannot be read. */
@@ -397,10 +348,10 @@ static muster_err account_text(const mst_kube_where *where, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    rc = mst_secret_read(path, FILE_BYTES, text, NULL, NULL);
+    rc = mst_secret_read(path, MST_PLACE_BYTES, text, NULL, NULL);
     if (rc == MUSTER_ENOMEM)
-        return no_memory(err);
-    if (rc == MUSTER_OK && *trimmed(*text) == '\0')
+        return mst_place_no_memory(err);
+    if (rc == MUSTER_OK && *mst_place_trimmed(*text) == '\0')
         mst_drop_secret(text);
     return MUSTER_OK;
 }
@@ -432,7 +383,7 @@ static muster_err use_pod(mst_kube_access *a, const mst_kube_where *where,
     if (rc == MUSTER_OK)
         rc = account_text(where, "ca.crt", &a->ca, err);
     if (rc == MUSTER_OK && a->ca != NULL)
-        rc = need_pem(a->ca, "ca.crt of the service account", err);
+        rc = mst_place_pem(a->ca, "ca.crt of the service account", err);
     if (rc != MUSTER_OK)
         return rc;
     a->in_pod = true;
@@ -440,7 +391,7 @@ static muster_err use_pod(mst_kube_access *a, const mst_kube_where *where,
                  six ? "]" : "", port) &&
                    print(&a->source, "the service account of this Pod")
                ? MUSTER_OK
-               : no_memory(err);
+               : mst_place_no_memory(err);
 }
 
 /* ------------------------------------------------------------- looking -- */
@@ -463,7 +414,7 @@ static muster_err try_home(mst_kube_access *a, const char *context, bool *found,
     if (home == NULL)
         return MUSTER_OK;
     if (!print(&path, "%s/.kube/config", home))
-        return no_memory(err);
+        return mst_place_no_memory(err);
     rc = mst_kubeconfig_load_one(path, &k, err);
     if (rc != MUSTER_OK || mst_kubeconfig_files(k) == 0 ||
         (context == NULL && mst_kubeconfig_current(k) == NULL))
@@ -550,7 +501,7 @@ static muster_err set_namespace(mst_kube_access *a, const mst_kube_where *where,
         if (a->ns == NULL)
             a->ns = mst_strdup("default");
     }
-    return a->ns != NULL ? MUSTER_OK : no_memory(err);
+    return a->ns != NULL ? MUSTER_OK : mst_place_no_memory(err);
 }
 
 muster_err mst_kube_access_open(const mst_kube_where *where,
@@ -561,7 +512,7 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
     muster_err rc;
 
     if (a == NULL)
-        return no_memory(err);
+        return mst_place_no_memory(err);
     pthread_mutex_init(&a->lock, NULL);
     rc = look(a, where, err);
     if (rc == MUSTER_OK && a->in_pod)
@@ -571,130 +522,4 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
     if (rc == MUSTER_OK)
         *access = MST_MOVE(a);
     return rc;
-}
-
-/* --------------------------------------------------------- credentials -- */
-
-void mst_kube_auth_fini(mst_kube_auth *auth)
-{
-    mst_drop_secret(&auth->token);
-    mst_drop_secret(&auth->user);
-    mst_drop_secret(&auth->password);
-    mst_drop_secret(&auth->cert);
-    mst_drop_secret(&auth->key);
-}
-
-/* NULL stays NULL. */
-static muster_err copy(const char *text, char **to, muster_error *err)
-{
-    *to = mst_strdup(text);
-    return text == NULL || *to != NULL ? MUSTER_OK : no_memory(err);
-}
-
-static muster_err read_pem(const char *text, const char *path, char **to,
-                           muster_error *err)
-{
-    muster_err rc;
-
-    if (path == NULL)
-        return copy(text, to, err);
-    rc = read_file(path, to, err);
-    return rc == MUSTER_OK ? need_pem(*to, path, err) : rc;
-}
-
-/* Of the file, if it can be read; else the text, if there is one. */
-static muster_err read_token(const mst_kube_access *a, char **token,
-                             muster_error *err)
-{
-    muster_err rc;
-
-    if (a->token_file == NULL)
-        return copy(a->token, token, err);
-    rc = read_file(a->token_file, token, err);
-    if (rc == MUSTER_OK && *trimmed(*token) != '\0')
-        return MUSTER_OK;
-    if (rc == MUSTER_ENOMEM)
-        return rc;
-    mst_drop_secret(token);
-    if (a->token != NULL)
-        return copy(a->token, token, err);
-    return rc != MUSTER_OK
-               ? rc
-               : mst_fail(err, MUSTER_EKUBE, "%s is empty", a->token_file);
-}
-
-/* A token becomes part of a header: nothing in it may end that. */
-static bool is_word(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static muster_err ask_plugin(mst_kube_access *a, bool renew,
-                             mst_kube_auth *auth, muster_error *err)
-{
-    mst_grant grant = {0};
-    muster_err rc = MUSTER_OK;
-
-    if (renew || a->grant.until <= (int64_t)time(NULL)) {
-        rc = mst_plugin_run(a->plugin, 0, &grant, err);
-        if (rc != MUSTER_OK)
-            return rc;
-        mst_grant_fini(&a->grant);
-        a->grant = grant;
-    }
-    rc = copy(a->grant.token, &auth->token, err);
-    if (rc == MUSTER_OK && a->grant.cert != NULL) {
-        mst_drop_secret(&auth->cert);
-        mst_drop_secret(&auth->key);
-        rc = copy(a->grant.cert, &auth->cert, err);
-        if (rc == MUSTER_OK)
-            rc = copy(a->grant.key, &auth->key, err);
-    }
-    return rc;
-}
-
-static muster_err gather(mst_kube_access *a, bool renew, mst_kube_auth *auth,
-                         muster_error *err)
-{
-    muster_err rc = read_token(a, &auth->token, err);
-
-    if (rc == MUSTER_OK)
-        rc = copy(a->user, &auth->user, err);
-    if (rc == MUSTER_OK)
-        rc = copy(a->password, &auth->password, err);
-    if (rc == MUSTER_OK)
-        rc = read_pem(a->cert, a->cert_file, &auth->cert, err);
-    if (rc == MUSTER_OK)
-        rc = read_pem(a->key, a->key_file, &auth->key, err);
-    if (rc == MUSTER_OK && a->plugin != NULL && auth->token == NULL &&
-        auth->user == NULL)
-        rc = ask_plugin(a, renew, auth, err);
-    if (rc == MUSTER_OK && auth->token != NULL && !is_word(auth->token))
-        rc = mst_fail(err, MUSTER_EKUBE,
-                      "the token of %s has white space or bytes in it that no "
-                      "token has",
-                      a->source);
-    return rc;
-}
-
-muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
-                             mst_kube_auth *auth, muster_error *err)
-{
-    mst_kube_auth got = {0};
-    muster_err rc;
-
-    pthread_mutex_lock(&a->lock);
-    rc = gather(a, renew, &got, err);
-    pthread_mutex_unlock(&a->lock);
-    if (rc != MUSTER_OK) {
-        mst_kube_auth_fini(&got);
-        return rc == MUSTER_ENOMEM
-                   ? rc
-                   : mst_because(err, rc, "credentials of %s", a->source);
-    }
-    *auth = got;
-    return MUSTER_OK;
 }

@@ -256,7 +256,12 @@ static bool to_delete(const mst_fleet *f, const mst_fleet_pod *p)
 
 static int grace_of(const mst_fleet_pod *p)
 {
-    return p->ended || p->bye || p->status.unreachable ? 0 : 1;
+    /* what never ran has nothing to end; the kubelet would take its time */
+    const bool never = p->status.phase == MST_POD_UNSCHEDULABLE ||
+                       p->status.phase == MST_POD_PULLING ||
+                       p->status.phase == MST_POD_HOPELESS;
+
+    return p->ended || p->bye || never || p->status.unreachable ? 0 : 1;
 }
 
 /* With the lock; leaves it meanwhile. */
