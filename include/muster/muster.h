@@ -77,7 +77,7 @@ typedef struct muster_event {
 } muster_event;
 
 /* How far a launch is: told when that changes, but not more often than each
- * 0.1 s, each 10 s, and once when it is over. */
+ * 0.1 s, each 2 s, and once when it is over. */
 typedef struct muster_launch_state {
     uint32_t wanted, ready, lost;
     bool over;

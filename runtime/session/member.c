@@ -103,6 +103,7 @@ void mst_member_free(mst_member *w)
     mst_free(w->why_note);
     mst_free(w->waits);
     mst_free(w->end_words);
+    mst_free(w->last_line);
     mst_free(w->name);
     mst_free(w->verdict);
     mst_free(w);
@@ -212,13 +213,15 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
 
     if (handler == NULL)
         handler = "";
-    if (w->end_words != NULL && why != NULL &&
-        strstr(w->end_words, why) != NULL)
-        why = NULL; /* it was its last line */
-    if (w->end_words != NULL)
-        snprintf(text, bytes, "worker %u %.300s%s%.100s%s%.100s", w->rank,
-                 w->end_words, in, handler, why != NULL ? ": " : "",
-                 why != NULL ? why : "");
+    if (w->end_words != NULL && why != NULL)
+        snprintf(text, bytes, "worker %u %.800s%s%.100s: %.100s", w->rank,
+                 w->end_words, in, handler, why);
+    else if (w->end_words != NULL)
+        snprintf(text, bytes, "worker %u %.800s%s%.100s%s%s%s", w->rank,
+                 w->end_words, in, handler,
+                 w->last_line != NULL ? "; its last line: \"" : "",
+                 w->last_line != NULL ? w->last_line : "",
+                 w->last_line != NULL ? "\"" : "");
     else if (w->exit_signal != 0)
         snprintf(text, bytes, "worker %u was killed by SIG%s%s%.100s%s",
                  w->rank, abbrev != NULL ? abbrev : "?", in, handler,

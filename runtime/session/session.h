@@ -105,6 +105,7 @@ typedef struct mst_member {
     char *handler_note, *why_note;
     char *waits;      /* for what, while it is not ready; or NULL */
     char *end_words;  /* of the launcher: how it ended; or NULL */
+    char *last_line;  /* that it printed, where the launcher knows it */
     uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */

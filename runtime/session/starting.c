@@ -15,7 +15,7 @@
 #define GONE_MS 3000    /* for processes that were killed */
 #define START_AT_ONCE 4 /* before the loop looks at connections again */
 #define EXPLAIN_MS 100  /* between two changes that are told */
-#define AGAIN_MS 10000  /* the same once more */
+#define AGAIN_MS 2000   /* the same once more */
 
 struct mst_launching {
     mst_cmd cmd;
@@ -170,6 +170,8 @@ void mst_session_report(void *arg, const mst_report *report)
         break;
     case MST_REPORT_ENDED:
         keep_text(&w->end_words, report);
+        mst_free(w->last_line);
+        w->last_line = mst_strdup(report->last_line);
         w->process = false;
         w->ended = true;
         w->ended_ms = mst_now_ms();

@@ -6,7 +6,6 @@
 #include "launch/kube/json.h"
 #include "launch/kube/manifest.h"
 #include "launch/kube/merge.h"
-#include "launch/kube/yaml.h"
 
 static const mst_pod_plan plain = {.ns = "lab",
                                    .prefix = "job-worker",
@@ -40,10 +39,11 @@ static void must_stay(cJSON *pod, const cJSON *template_)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     mst_pod_plan plan = plain;
-    cJSON *json = NULL, *pod = NULL;
+    cJSON *json = mst_json_parse((const char *)data, size);
+    cJSON *pod = NULL;
     muster_error err = {.text = ""};
 
-    if (mst_yaml_parse((const char *)data, size, "t", &json, &err) != MUSTER_OK)
+    if (json == NULL)
         return 0;
     plan.pod_template = json;
     if (mst_manifest_check(&plan, &err) == MUSTER_OK &&

@@ -51,8 +51,10 @@ static void a_bad_option_is_named(void **state)
                       "pending_timeout_ms");
     assert_bad_option(launcher, (muster_launcher)9, MUSTER_EINVAL, "launcher",
                       "9");
-    assert_bad_option(launcher, MUSTER_LAUNCHER_K8S, MUSTER_ENOTSUP,
-                      "Kubernetes");
+    setenv("KUBECONFIG", "/nonexistent/config", 1);
+    setenv("HOME", "/nonexistent", 1);
+    assert_bad_option(launcher, MUSTER_LAUNCHER_K8S, MUSTER_EKUBE,
+                      "/nonexistent/config");
     assert_bad_option(worker, "/nonexistent/worker", MUSTER_EINVAL,
                       "/nonexistent/worker", "No such file");
     assert_bad_option(listen, "not an address", MUSTER_EADDR, "not an address");

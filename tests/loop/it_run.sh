@@ -224,11 +224,12 @@ test_script_errors() {
 
 test_launch_errors() {
     local port
-    run run --launcher k8s -n 1 "$script" status 0
-    expect 69 "k8s" Kubernetes
+    KUBECONFIG=/nonexistent/config HOME=/nonexistent run run --launcher k8s \
+        -n 1 "$script" status 0
+    expect 69 "k8s" /nonexistent/config
     KUBERNETES_SERVICE_HOST=x KUBERNETES_SERVICE_PORT=1 run run -n 1 \
         "$script" status 0
-    expect 69 "auto in a Pod" Kubernetes
+    expect 69 "auto in a Pod, without a service account" serviceaccount
     MUSTER_WORKER=/bin/false run run -n 2 "$script" status 0
     expect 69 "workers that end" "0 of 2 workers" "status 1"
     MUSTER_WORKER=/nonexistent/w run run -n 2 "$script" status 0

@@ -8,6 +8,8 @@
  *   stuck       have each worker run a handler that never returns
  *   heed        the same with one that looks at its cancellation
  *   crash       crash, here
+ *   quit        have worker 1 exit with 7, and print what is said of it
+ *   wait        call worker 1 for 10 s, and print what came of it
  *   orphan      leave a process behind; 0 when somebody has waited for it
  */
 #include <signal.h>
@@ -71,6 +73,47 @@ static int heed(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(heed);
 
+static int quit(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    (void)out;
+    fprintf(stderr, "these are my last words\n");
+    exit(7);
+}
+MUSTER_HANDLER(quit);
+
+static int nap(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const struct timespec ms = {0, 1000000};
+
+    (void)in;
+    (void)len;
+    printf("begun %d\n", (int)getpid());
+    fflush(stdout);
+    for (int i = 0; i < 10000 && !muster_ctx_canceled(ctx); i++)
+        nanosleep(&ms, NULL);
+    return muster_out_printf(out, "slept");
+}
+MUSTER_HANDLER(nap);
+
+/* A call of worker 1, and what came of it. */
+static int on_one(muster *m, const char *name)
+{
+    muster_reply *reply = NULL;
+    muster_error err;
+
+    if (muster_call(m, 1, name, NULL, 0, MUSTER_FOREVER, &reply, &err) !=
+        MUSTER_OK) {
+        printf("%s: %s\n", muster_strerror(err.code), err.text);
+        return 0;
+    }
+    printf("%.*s\n", (int)reply->len, (const char *)reply->data);
+    muster_reply_destroy(&reply);
+    return 0;
+}
+
 /* The handler of this name on all workers. */
 static int on_all(muster *m, const char *name)
 {
@@ -114,6 +157,10 @@ MUSTER_API int muster_main(muster *m, int argc, char **argv)
         return (int)strtol(argv[2], NULL, 10);
     if (strcmp(what, "crash") == 0)
         abort();
+    if (strcmp(what, "quit") == 0)
+        return on_one(m, "quit");
+    if (strcmp(what, "wait") == 0)
+        return on_one(m, "nap");
     if (strcmp(what, "orphan") == 0)
         return orphan();
     if (strcmp(what, "size") == 0)

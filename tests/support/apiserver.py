@@ -11,11 +11,12 @@ of it is said by POST /_script, a JSON object:
            "message", "reason", "headers", "do"}; do: reset, hang, truncate,
            slow, html, garbage, large
   pods     "run" (default), "pending", or a status that each new Pod gets
+  lose     so many Pods are created, and the answer is lost
   torn     bytes that a watch writes at a time
 
 GET /_stats counts requests by method and resource; GET /_bodies has what was
-posted; POST /_status/NAME replaces the status of a Pod; POST /_cut ends all
-watches; POST /_old makes each resourceVersion until now too old.
+posted; POST /_status/NAME replaces the status of a Pod; POST /_kill/NAME kills its
+process and has that status come of it; POST /_cut ends all watches; POST /_old makes each resourceVersion until now too old.
 """
 import base64
 import json
@@ -35,6 +36,7 @@ lock = threading.RLock()
 store = {"pods": {}, "secrets": {}}
 watches = []
 processes = {}
+fates = {}
 stats = {}
 bodies = []
 events = []
@@ -115,7 +117,7 @@ def run(pod):
     with lock:
         pod = store["pods"].get(name)
         if pod is not None:
-            pod["status"] = ended(code)
+            pod["status"] = fates.get(name) or ended(code)
             tell("MODIFIED", pod)
             if "deletionTimestamp" in pod["metadata"]:
                 del store["pods"][name]
@@ -330,6 +332,11 @@ class Handler(BaseHTTPRequestHandler):
         elif parts[0] == "_status":
             set_status(parts[1], body)
             self.say(200, {})
+        elif parts[0] == "_kill":
+            with lock:
+                fates[parts[1]] = body
+                processes[parts[1]].kill()
+            self.say(200, {})
         elif parts == ["_cut"]:
             with lock:
                 for watch in watches:
@@ -359,10 +366,19 @@ class Handler(BaseHTTPRequestHandler):
                 body["status"] = {"phase": "Pending"}
                 tell("ADDED", body)
             mode = script["pods"]
-        self.say(201, body)
+            lost = script.get("lose", 0)
+            if resource == "pods" and lost:
+                script["lose"] = lost - 1
+        if resource == "pods" and lost:
+            self.connection.shutdown(2)
+            self.close_connection = True
+        else:
+            self.say(201, body)
         if resource == "pods" and mode == "run":
             threading.Thread(target=run, args=(body,), daemon=True).start()
         elif resource == "pods" and isinstance(mode, dict):
+            if "containerStatuses" in mode:
+                body["spec"]["nodeName"] = "n1"
             set_status(name, mode)
 
     def do_DELETE(self):

@@ -76,7 +76,7 @@ const char *mst_kube_proxy(const mst_kube_access *a);    /* proxy-url         */
  *   renew   the last one was refused (401): run the plugin again
  *   auth    filled on MUSTER_OK; the caller's
  *
- * Thread:  one at a time.
+ * Thread:  any; while a plugin runs, the others wait for it.
  * Errors:  MUSTER_EKUBE   a file cannot be read, a plugin failed (its standard
  *                         error is in the text); MUSTER_ENOMEM
  */

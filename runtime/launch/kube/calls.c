@@ -33,7 +33,7 @@ static void path_of(char path[PATH_BYTES], const char *ns, const char *format,
 
 muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
                                    const mst_secret_item *items, size_t n,
-                                   muster_error *err)
+                                   bool *unclear, muster_error *err)
 {
     char path[PATH_BYTES];
     char *text = NULL;
@@ -41,10 +41,12 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
     mst_kube_request r = {.what = {"create", "secrets", plan->pod.ns, NULL},
                           .method = "POST",
                           .path = path,
+                          .ours = true,
                           .until_ms = mst_until_ms(MST_CALLS_MS)};
     muster_err rc =
         mst_manifest_secret(&plan->pod, name, items, n, &text, &len, err);
 
+    *unclear = false;
     if (rc != MUSTER_OK)
         return rc;
     path_of(path, plan->pod.ns, "/secrets");
@@ -53,12 +55,13 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
     sodium_memzero(text, len);
     mst_free(text);
     rc = r.rc;
+    *unclear = rc != MUSTER_OK && r.unclear;
     if (rc != MUSTER_OK && err != NULL)
         *err = r.err;
     if (rc == MUSTER_EDENIED &&
         mst_refusal_of(r.status, r.answer) == MST_REFUSAL_RBAC)
         mst_fail(err, rc,
-                 "%.400s; or --cookie-via env, which shows cookies "
+                 "%.800s; or --cookie-via env, which shows cookies "
                  "to whoever may read Pods",
                  r.err.text);
     if (rc != MUSTER_OK && err != NULL)
@@ -109,6 +112,7 @@ void mst_calls_create_pods(mst_plan *plan, mst_call_pod *pods, size_t n)
             .method = "POST",
             .path = path,
             .body = texts[sent],
+            .ours = true,
             .until_ms = mst_until_ms(MST_CALLS_MS)};
         sent++;
     }

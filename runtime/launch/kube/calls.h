@@ -12,9 +12,10 @@
 #define MST_CALLS_MS 60000     /* for one request, with all of its tries */
 #define MST_CALLS_LAST_MS 5000 /* for all of them, at the end */
 
+/* *unclear: it failed, and may be there all the same. */
 muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
                                    const mst_secret_item *items, size_t n,
-                                   muster_error *err);
+                                   bool *unclear, muster_error *err);
 
 typedef struct mst_call_pod {
     uint32_t rank, incarnation;

@@ -30,7 +30,7 @@ static void not_created(mst_fleet *f, mst_fleet_pod *p, const char *why)
 
     forget_cookie(p);
     p->state = MST_FLEET_NONE;
-    snprintf(text, sizeof(text), "was not created: %.380s", why);
+    snprintf(text, sizeof(text), "was not created: %.780s", why);
     mst_fleet_over(f, p, text);
 }
 
@@ -78,6 +78,7 @@ static muster_err create_secret(mst_fleet *f, mst_fleet_secret *s,
     mst_secret_item *items;
     mst_fleet_pod *p;
     size_t n = 0;
+    bool unclear = false;
     muster_err rc;
 
     items = mst_calloc(s->waiting, sizeof(*items));
@@ -87,13 +88,12 @@ static muster_err create_secret(mst_fleet *f, mst_fleet_secret *s,
     TAILQ_FOREACH (p, &f->all, of_all)
         if (p->secret == s && p->cookie != NULL)
             items[n++] = (mst_secret_item){p->rank, p->cookie, p->cookie_len};
-    s->there = true; /* or may be */
+    s->there = true; /* or may be, from now on */
     pthread_mutex_unlock(&f->lock);
-    rc = mst_calls_create_secret(f->plan, s->name, items, n, err);
+    rc = mst_calls_create_secret(f->plan, s->name, items, n, &unclear, err);
     mst_free(items);
     pthread_mutex_lock(&f->lock);
-    if (rc == MUSTER_EDENIED)
-        s->there = false;
+    s->there = rc == MUSTER_OK || unclear;
     TAILQ_FOREACH (p, &f->all, of_all)
         if (p->secret == s)
             forget_cookie(p);
@@ -154,7 +154,7 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
     if (c->rc != MUSTER_OK) { /* it may have been: it is deleted */
         char text[MST_VERDICT_TEXT];
 
-        snprintf(text, sizeof(text), "may not have been created: %.370s",
+        snprintf(text, sizeof(text), "may not have been created: %.770s",
                  c->err.text);
         mst_fleet_over(f, p, text);
         p->drop = true;
@@ -227,7 +227,7 @@ static void log_tail(mst_fleet *f, const mst_fleet_pod *p, char *tail,
 /* With the lock; leaves it meanwhile. */
 static void judge(mst_fleet *f, mst_fleet_pod *p)
 {
-    char verdict[MST_VERDICT_TEXT], words[MST_STATUS_TEXT], last[160] = "";
+    char last[MST_LINE_TEXT] = "";
     char *tail = NULL;
     bool refused = false;
 
@@ -240,11 +240,9 @@ static void judge(mst_fleet *f, mst_fleet_pod *p)
     if (tail != NULL)
         log_tail(f, p, tail, last, sizeof(last));
     mst_free(tail);
-    mst_pod_verdict(&p->status, p->deleted, words, sizeof(words));
-    snprintf(verdict, sizeof(verdict), "%.250s%s%.120s%s", words,
-             last[0] != '\0' ? "; its last line: \"" : "", last,
-             last[0] != '\0' ? "\"" : "");
-    mst_fleet_over(f, p, verdict);
+    mst_pod_verdict(&p->status, p->deleted, p->verdict, sizeof(p->verdict));
+    snprintf(p->last_line, sizeof(p->last_line), "%s", last);
+    mst_fleet_over(f, p, NULL);
     p->drop = true;
 }
 
@@ -258,7 +256,7 @@ static bool to_delete(const mst_fleet *f, const mst_fleet_pod *p)
 
 static int grace_of(const mst_fleet_pod *p)
 {
-    return p->ended || p->status.unreachable ? 0 : 1;
+    return p->ended || p->bye || p->status.unreachable ? 0 : 1;
 }
 
 /* With the lock; leaves it meanwhile. */
@@ -339,7 +337,7 @@ static size_t left(mst_fleet *f, mst_fleet_pod **pods, size_t most,
     TAILQ_FOREACH (p, &f->all, of_all) {
         if (!to_delete(f, p))
             continue;
-        *running = *running || !p->ended;
+        *running = *running || grace_of(p) > 0;
         if (n < most)
             pods[n] = p;
         n++;
@@ -365,22 +363,23 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
 static void finish(mst_fleet *f)
 {
     const int64_t until_ms = mst_until_ms(MST_CALLS_LAST_MS);
-    mst_kube_http *http = NULL;
+    mst_kube_http *fresh = NULL, *http = f->plan->http;
     muster_error err;
 
     mst_kube_watch_stop(&f->watch);
-    /* the other client was stopped, so that we come here at once */
-    if (mst_kube_http_create(f->plan->access, f->log, &http, &err) !=
-        MUSTER_OK) {
+    if (f->cut_off && mst_kube_http_create(f->plan->access, f->log, &fresh,
+                                           &err) != MUSTER_OK) {
         mst_log_line(f->log, MUSTER_LOG_ERROR, "PODS-STAY", "why=%s", err.text);
         return;
     }
+    if (fresh != NULL)
+        http = fresh;
     pthread_mutex_lock(&f->lock);
     drop_all(f, http, until_ms);
     while (drop_secrets(f, http, until_ms, true))
         ;
     pthread_mutex_unlock(&f->lock);
-    mst_kube_http_destroy(&http);
+    mst_kube_http_destroy(&fresh);
 }
 
 void *mst_fleet_desk(void *fleet)
@@ -400,6 +399,8 @@ void *mst_fleet_desk(void *fleet)
         if (!some && !f->stop)
             pthread_cond_wait(&f->work, &f->lock);
     }
+    f->finishing = true;
+    pthread_cond_broadcast(&f->work);
     pthread_mutex_unlock(&f->lock);
     finish(f);
     return NULL;

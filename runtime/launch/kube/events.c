@@ -3,63 +3,66 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "launch/kube/json.h"
 
-static mst_kube_event kind_of(const char *type)
+static mst_kube_event event_of(const char *type)
 {
-    static const char *const names[] = {"ADDED", "MODIFIED", "DELETED",
-                                        "BOOKMARK", "ERROR"};
+    static const struct {
+        const char *name;
+        mst_kube_event event;
+    } types[] = {
+        {"ADDED", MST_KUBE_ADDED},       {"MODIFIED", MST_KUBE_MODIFIED},
+        {"DELETED", MST_KUBE_DELETED},   {"ERROR", MST_KUBE_ERROR},
+        {"BOOKMARK", MST_KUBE_BOOKMARK},
+    };
 
-    for (int i = 0; type != NULL && i < 5; i++)
-        if (strcmp(type, names[i]) == 0)
-            return (mst_kube_event)i;
+    for (size_t i = 0; type != NULL && i < sizeof(types) / sizeof(*types); i++)
+        if (strcmp(types[i].name, type) == 0)
+            return types[i].event;
     return MST_KUBE_STRANGE;
 }
 
 static bool is_blank(const char *line, size_t len)
 {
-    while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' '))
-        len--;
-    return len == 0;
+    for (size_t i = 0; i < len; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+            return false;
+    return true;
 }
 
-static bool give(mst_kube_lines *lines, const char *line, size_t len)
+/* One line, without its end. */
+static bool take_line(mst_kube_lines *lines, const char *line, size_t len)
 {
-    cJSON *event;
+    MST_AUTO(mst_drop_json) cJSON *json = NULL;
     const cJSON *object;
-    mst_kube_event kind;
-    bool more;
+    mst_kube_event event;
 
     if (is_blank(line, len))
         return true;
-    event = mst_json_parse(line, len);
-    object = mst_json_object(event, "object");
-    kind = object != NULL ? kind_of(mst_json_str(event, "type"))
-                          : MST_KUBE_STRANGE;
-    more =
-        lines->fn(lines->arg, kind, kind == MST_KUBE_STRANGE ? NULL : object);
-    cJSON_Delete(event);
-    return more;
+    json = mst_json_parse(line, len);
+    event = event_of(mst_json_str(json, "type"));
+    object = mst_json_object(json, "object");
+    if (event == MST_KUBE_STRANGE || object == NULL)
+        return lines->fn(lines->arg, MST_KUBE_STRANGE, NULL);
+    return lines->fn(lines->arg, event, object);
 }
 
+/* Keep a beginning for later. */
 static bool hold(mst_kube_lines *lines, const char *data, size_t len)
 {
-    size_t room = lines->room > 0 ? lines->room : 4096;
-    char *held;
-
-    if (len > MST_KUBE_LINE_BYTES - lines->used) {
-        lines->too_long = true;
+    if (len > MST_KUBE_LINE_BYTES - lines->used)
         return false;
-    }
-    while (room < lines->used + len)
-        room *= 2;
-    if (room != lines->room) {
-        held = mst_realloc(lines->held, room);
-        if (held == NULL) {
-            lines->too_long = true;
+    if (lines->used + len > lines->room) {
+        size_t room = lines->room > 0 ? lines->room : 4096;
+        char *more;
+
+        while (room < lines->used + len)
+            room *= 2;
+        more = mst_realloc(lines->held, room);
+        if (more == NULL)
             return false;
-        }
-        lines->held = held;
+        lines->held = more;
         lines->room = room;
     }
     if (len > 0)
@@ -70,25 +73,29 @@ static bool hold(mst_kube_lines *lines, const char *data, size_t len)
 
 bool mst_kube_lines_take(mst_kube_lines *lines, const char *data, size_t len)
 {
-    const char *end;
-
-    while (len > 0 && (end = memchr(data, '\n', len)) != NULL) {
-        const size_t n = (size_t)(end - data);
+    while (len > 0 && !lines->too_long) {
+        const char *end = memchr(data, '\n', len);
+        const size_t n = end != NULL ? (size_t)(end - data) : len;
         bool more;
 
-        if (lines->used == 0 && n <= MST_KUBE_LINE_BYTES) {
-            more = give(lines, data, n); /* whole, where it stands */
-        } else {
-            more =
-                hold(lines, data, n) && give(lines, lines->held, lines->used);
+        if (end == NULL || lines->used > 0 || n > MST_KUBE_LINE_BYTES) {
+            if (!hold(lines, data, n)) {
+                lines->too_long = true;
+                return false;
+            }
+            if (end == NULL)
+                return true;
+            more = take_line(lines, lines->held, lines->used);
             lines->used = 0;
+        } else {
+            more = take_line(lines, data, n);
         }
         if (!more)
             return false;
         data += n + 1;
         len -= n + 1;
     }
-    return hold(lines, data, len);
+    return !lines->too_long;
 }
 
 void mst_kube_lines_fini(mst_kube_lines *lines)

@@ -18,6 +18,8 @@
 #include "base/fail.h"
 #include "launch/kube/secret.h"
 
+#define READS 64 /* at a time: more than a pipe can hold, and not endless */
+
 typedef struct run {
     mst_exec *x;
     pid_t pid;
@@ -199,7 +201,7 @@ static muster_err drain(run *r, int which)
     char bytes[4096];
     muster_err rc = MUSTER_OK;
 
-    while (rc == MUSTER_OK && r->pipes[which] >= 0) {
+    for (int i = 0; i < READS && rc == MUSTER_OK && r->pipes[which] >= 0; i++) {
         const ssize_t n = read(r->pipes[which], bytes, sizeof(bytes));
 
         if (n < 0 && errno == EINTR)
@@ -284,6 +286,8 @@ muster_err mst_exec_run(mst_exec *x, muster_error *err)
     close_fd(&r.pipes[0]);
     close_fd(&r.pipes[1]);
     trim(x->said);
+    if (rc != MUSTER_OK && x->out != NULL)
+        sodium_memzero(x->out, x->out_len);
     if (rc != MUSTER_OK)
         mst_drop_secret(&x->out);
     return rc;

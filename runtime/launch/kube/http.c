@@ -2,433 +2,417 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <signal.h>
+#include <sodium.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
-#include "launch/kube/json.h"
-#include "launch/kube/refusal.h"
-#include "launch/kube/retry.h"
 #include "launch/kube/transfer.h"
+#include "launch/kube/tries.h"
 
-#define LOOK_MS 1000 /* at a stream that says nothing */
+#define QUIET_LEAST_MS 1000 /* of a try, however little time there is */
 
 struct mst_kube_http {
-    mst_kube_access *access;
-    mst_log *log;
+    mst_origin origin;
     CURLM *multi;
-    atomic_bool stop;
+    mst_transfer slots[MST_KUBE_WIDTH];
+    unsigned generation; /* of the credentials */
+    atomic_bool stopped;
 };
 
-static pthread_once_t begun = PTHREAD_ONCE_INIT;
-static CURLcode global;
+/* What runs now. */
+typedef struct batch {
+    mst_kube_http *http;
+    mst_tries *tries;
+    size_t n, left;
+    size_t first; /* all before it are done */
+} batch;
 
-static void begin(void)
+/* -------------------------------------------------------- create, destroy --
+ */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode libcurl = CURLE_FAILED_INIT;
+
+static void begin_libraries(void)
 {
-    global = curl_global_init(CURL_GLOBAL_DEFAULT);
+    /* sodium for jitter and base64; both are never ended: the program may use
+     * them, too */
+    if (sodium_init() >= 0)
+        libcurl = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 muster_err mst_kube_http_create(mst_kube_access *access, mst_log *log,
-                                mst_kube_http **out, muster_error *err)
+                                mst_kube_http **http, muster_error *err)
 {
-    mst_kube_http *http = mst_calloc(1, sizeof(*http));
+    mst_kube_http *h;
+    muster_err rc;
 
-    pthread_once(&begun, begin);
-    if (http != NULL && global == CURLE_OK)
-        http->multi = curl_multi_init();
-    if (http == NULL || http->multi == NULL) {
-        mst_free(http);
-        return mst_fail(err, MUSTER_ENOMEM, "an HTTP client");
+    pthread_once(&once, begin_libraries);
+    if (libcurl != CURLE_OK)
+        return mst_fail(err, MUSTER_ENOTSUP, "libcurl does not start: %s",
+                        curl_easy_strerror(libcurl));
+    h = mst_calloc(1, sizeof(*h));
+    if (h == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "a client of the API server");
+    atomic_init(&h->stopped, false);
+    for (size_t i = 0; i < MST_KUBE_WIDTH; i++)
+        h->slots[i].origin = &h->origin;
+    h->multi = curl_multi_init();
+    rc = h->multi != NULL
+             ? mst_origin_init(&h->origin, access, log, err)
+             : mst_fail(err, MUSTER_ENOMEM, "a client of the API server");
+    if (rc != MUSTER_OK) {
+        mst_kube_http_destroy(&h);
+        return rc;
     }
-    http->access = access;
-    http->log = log;
-    atomic_init(&http->stop, false);
-    curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)MST_KUBE_WIDTH);
-    *out = http;
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)MST_KUBE_WIDTH);
+    if (mst_kube_insecure(access))
+        mst_log_line(log, MUSTER_LOG_WARN, "KUBE-INSECURE",
+                     "server=%s source=\"%s\" certificates are not verified",
+                     mst_kube_server(access), mst_kube_source(access));
+    *http = h;
     return MUSTER_OK;
 }
 
-void mst_kube_http_destroy(mst_kube_http **httpp)
+void mst_kube_http_destroy(mst_kube_http **http)
 {
-    mst_kube_http *http = *httpp;
+    mst_kube_http *h = *http;
 
-    *httpp = NULL;
-    if (http == NULL)
+    if (h == NULL)
         return;
-    curl_multi_cleanup(http->multi);
-    mst_free(http);
+    for (size_t i = 0; i < MST_KUBE_WIDTH; i++)
+        mst_transfer_fini(&h->slots[i]);
+    curl_multi_cleanup(h->multi);
+    mst_origin_fini(&h->origin);
+    mst_free(h);
+    *http = NULL;
 }
 
 void mst_kube_http_stop(mst_kube_http *http)
 {
-    atomic_store(&http->stop, true);
-    (void)curl_multi_wakeup(http->multi);
+    atomic_store(&http->stopped, true);
+    curl_multi_wakeup(http->multi);
 }
 
-void mst_kube_request_fini(mst_kube_request *r)
+/* --------------------------------------------------------------- SIGPIPE --
+ * OpenSSL writes to sockets without MSG_NOSIGNAL. */
+
+typedef struct pipe_mask {
+    sigset_t old;
+    bool pending; /* before us: it stays */
+} pipe_mask;
+
+static void block_sigpipe(pipe_mask *mask)
 {
-    mst_drop_json(&r->answer);
-    r->answer = NULL;
-    mst_free(r->said);
-    r->said = NULL;
+    sigset_t set;
+
+    sigpending(&set);
+    mask->pending = sigismember(&set, SIGPIPE) == 1;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, &mask->old);
 }
 
-/* "create pods in namespace n" */
-static const char *words_of(const mst_kube_request *r, char words[200])
+static void restore_sigpipe(const pipe_mask *mask)
 {
-    snprintf(words, 200, "%s %.60s%s%.60s in namespace %.63s", r->what.verb,
-             r->what.resource, r->what.name != NULL ? " " : "",
-             r->what.name != NULL ? r->what.name : "", r->what.ns);
-    return words;
+    const struct timespec now = {0};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    if (!mask->pending)
+        while (sigtimedwait(&set, NULL, &now) == SIGPIPE)
+            continue;
+    pthread_sigmask(SIG_SETMASK, &mask->old, NULL);
 }
 
-/* ------------------------------------------------------------- outcomes -- */
+/* --------------------------------------------------------------- a batch --
+ */
 
-static void over(mst_transfer *t, muster_err rc)
+static muster_err get_auth(mst_kube_http *http, mst_tries *t,
+                           mst_kube_auth *auth, muster_error *err)
 {
-    t->request->rc = rc;
-    t->over = true;
+    const bool renew = t->renew && t->generation == http->generation;
+    const muster_err rc =
+        mst_kube_auth_get(http->origin.access, renew, auth, err);
+
+    if (rc == MUSTER_OK && renew)
+        http->generation++;
+    t->generation = http->generation;
+    t->renew = false;
+    return rc;
 }
 
-static void not_reached(mst_kube_http *http, mst_transfer *t, const char *why)
+/* One that has ended is out of the slot, and of the count. */
+static void leave(batch *b, mst_transfer *slot)
 {
-    mst_kube_request *r = t->request;
-    char words[200];
+    const mst_tries *t = (const mst_tries *)slot->owner;
 
-    mst_fail(&r->err, MUSTER_ENOSERVER, "%s: %.100s was not reached%s: %.150s",
-             words_of(r, words), mst_kube_server(http->access),
-             r->tries > 1 ? ", nor when tried again" : "", why);
-    r->err.http = r->status;
-    over(t, MUSTER_ENOSERVER);
+    curl_multi_remove_handle(b->http->multi, slot->easy);
+    mst_transfer_end(slot);
+    if (t->state == MST_TRIES_DONE)
+        b->left--;
 }
 
-static void refused(mst_transfer *t)
+static void settle(batch *b, mst_transfer *slot, CURLcode code)
 {
-    mst_kube_request *r = t->request;
-
-    over(t, mst_refusal_error(&r->what, r->status, r->answer, &r->err));
+    mst_tries_settle((mst_tries *)slot->owner, slot, code);
+    leave(b, slot);
 }
 
-/* Later, when there is time for it. */
-static bool again(mst_transfer *t, int64_t after_ms)
+static int64_t quiet_of(const mst_kube_request *request)
 {
-    const int64_t at =
-        mst_now_ms() + mst_retry_delay_ms(t->request->tries, after_ms);
+    const int64_t half = (request->until_ms - mst_now_ms()) / 2;
 
-    if (t->request->once || at >= t->request->until_ms)
-        return false;
-    mst_drop_json(&t->request->answer);
-    t->request->answer = NULL;
-    t->at_ms = at;
-    return true;
+    if (request->quiet_ms > 0)
+        return request->quiet_ms;
+    if (request->once || half >= MST_KUBE_QUIET_MS)
+        return MST_KUBE_QUIET_MS;
+    return half > QUIET_LEAST_MS ? half : QUIET_LEAST_MS;
 }
 
-static int64_t retry_after_ms(const mst_transfer *t)
+static void begin(batch *b, mst_tries *t, mst_transfer *slot, mst_take_fn take,
+                  void *arg)
 {
-    curl_off_t seconds = 0;
+    mst_kube_http *http = b->http;
+    muster_error *err = &t->request->err;
+    mst_kube_auth auth = {0};
+    muster_err rc = get_auth(http, t, &auth, err);
 
-    if (curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &seconds) !=
-            CURLE_OK ||
-        seconds <= 0)
-        return -1;
-    return (int64_t)seconds * 1000;
-}
-
-/* A 2xx. What changes something has changed it, whatever the answer says. */
-static void succeeded(mst_kube_http *http, mst_transfer *t)
-{
-    mst_kube_request *r = t->request;
-    const bool get = strcmp(r->method, "GET") == 0;
-
-    r->unclear = false;
-    if (r->text) {
-        r->said = t->body;
-        r->said_len = t->used;
-        t->body = NULL;
-        if (r->said == NULL)
-            r->said = mst_calloc(1, 1);
-        over(t, r->said != NULL ? MUSTER_OK
-                                : mst_fail(&r->err, MUSTER_ENOMEM, "a text"));
-        return;
-    }
-    if (r->answer != NULL || !get) {
-        over(t, MUSTER_OK);
-        return;
-    }
-    if (!again(t, -1))
-        not_reached(http, t, "its answer is no JSON object");
-}
-
-static bool exists_already(const mst_kube_request *r)
-{
-    const char *reason = mst_json_str(r->answer, "reason");
-
-    return r->status == 409 && r->tries > 1 && strcmp(r->method, "POST") == 0 &&
-           reason != NULL && strcmp(reason, "AlreadyExists") == 0;
-}
-
-static void answered(mst_kube_http *http, mst_transfer *t)
-{
-    mst_kube_request *r = t->request;
-
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &r->status);
-    if (t->take != NULL && r->status == 200) {
-        over(t, MUSTER_OK);
-        return;
-    }
-    if (t->body != NULL && (!r->text || r->status >= 300)) {
-        r->answer = mst_json_parse(t->body, t->used);
-        if (r->answer != NULL && !cJSON_IsObject(r->answer)) {
-            cJSON_Delete(r->answer);
-            r->answer = NULL;
-        }
-    }
-    if (r->status >= 200 && r->status < 300) {
-        succeeded(http, t);
-    } else if (exists_already(r)) {
-        r->unclear = false;
-        over(t, MUSTER_OK); /* our earlier try has made it */
-    } else if (r->status == 401 && !t->renewed && !r->once) {
-        t->renewed = true;
-        t->at_ms = mst_now_ms();
-        mst_drop_json(&r->answer);
-        r->answer = NULL;
-    } else if (!mst_retry_status(r->status) || !again(t, retry_after_ms(t))) {
-        refused(t);
-    }
-}
-
-static bool is_final(CURLcode code)
-{
-    switch (code) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What to do about a certificate, behind what is wrong with it. */
-static const char *advice(CURLcode code)
-{
-    switch (code) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        return "; certificate-authority of the kubeconfig is not the one that "
-               "signed the server's certificate, or the server is another";
-    case CURLE_SSL_CERTPROBLEM:
-        return "; the kubeconfig's client certificate or key is wrong";
-    default:
-        return "";
-    }
-}
-
-static void broke(mst_kube_http *http, mst_transfer *t, CURLcode code)
-{
-    mst_kube_request *r = t->request;
-    curl_off_t sent_us = 0;
-    char why[CURL_ERROR_SIZE + 160];
-
-    curl_easy_getinfo(t->curl, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-    if (strcmp(r->method, "GET") != 0 && sent_us > 0)
-        r->unclear = true;
-    if (code == CURLE_OUT_OF_MEMORY || t->no_memory) {
-        over(t, mst_fail(&r->err, MUSTER_ENOMEM, "a request"));
-        return;
-    }
-    if (t->too_big)
-        snprintf(why, sizeof(why), "its answer is larger than %zu bytes",
-                 t->most);
-    else
-        snprintf(why, sizeof(why), "%s%s",
-                 t->why[0] != '\0' ? t->why : curl_easy_strerror(code),
-                 advice(code));
-    if (t->too_big || is_final(code) || !again(t, -1))
-        not_reached(http, t, why);
-}
-
-/* ------------------------------------------------------------------ run -- */
-
-static void start(mst_kube_http *http, mst_transfer *t)
-{
-    mst_kube_request *r = t->request;
-    const muster_err rc = mst_transfer_prepare(t, http->access, &r->err);
-
+    slot->quiet_ms = quiet_of(t->request);
+    slot->owner = t;
+    slot->take = take;
+    slot->take_arg = arg;
+    if (rc == MUSTER_OK)
+        rc = mst_transfer_begin(slot, t->request, &auth, err);
+    if (rc == MUSTER_OK &&
+        curl_multi_add_handle(http->multi, slot->easy) != CURLM_OK)
+        rc = mst_fail(err, MUSTER_ENOMEM, "a request");
     if (rc != MUSTER_OK) {
-        over(t, rc);
+        mst_tries_end(t, &http->origin, rc);
+        b->left--;
+        mst_transfer_end(slot);
         return;
     }
-    r->tries++;
-    r->status = 0;
-    if (curl_multi_add_handle(http->multi, t->curl) == CURLM_OK)
-        t->running = true;
-    else
-        over(t, mst_fail(&r->err, MUSTER_ENOMEM, "a request"));
+    t->state = MST_TRIES_RUN;
 }
 
-static void stop(mst_kube_http *http, mst_transfer *t)
-{
-    if (t->running) {
-        curl_multi_remove_handle(http->multi, t->curl);
-        t->running = false;
-        if (strcmp(t->request->method, "GET") != 0)
-            t->request->unclear = true;
-    }
-    if (!t->over)
-        over(t, mst_fail(&t->request->err, MUSTER_ECANCELED,
-                         "requests were stopped"));
-}
-
-/* True: something has ended. */
-static bool hear(mst_kube_http *http)
-{
-    CURLMsg *message;
-    bool some = false;
-    int left;
-
-    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
-        char *private = NULL;
-        mst_transfer *t;
-        const CURLcode code = message->data.result;
-
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-        t = (mst_transfer *)(void *)private;
-        curl_multi_remove_handle(http->multi, t->curl);
-        t->running = false;
-        some = true;
-        if (code == CURLE_OK)
-            answered(http, t);
-        else
-            broke(http, t, code);
-    }
-    return some;
-}
-
-/* Start what is due; how long until something else is. -1: all is over. */
-static int64_t due(mst_kube_http *http, mst_transfer *all, size_t n)
+/* Give free slots to those that are due; says when the next one is. */
+static int64_t begin_due(batch *b, mst_take_fn take, void *arg)
 {
     const int64_t now = mst_now_ms();
-    size_t running = 0;
-    int64_t wait = -1;
+    int64_t next = MST_NEVER;
+    size_t slot = 0;
 
-    for (size_t i = 0; i < n; i++)
-        running += all[i].running;
-    for (size_t i = 0; i < n; i++) {
-        mst_transfer *t = &all[i];
+    while (b->first < b->n && b->tries[b->first].state == MST_TRIES_DONE)
+        b->first++;
+    for (size_t i = b->first; i < b->n; i++) {
+        mst_tries *t = &b->tries[i];
 
-        if (!t->over && !t->running && t->at_ms <= now &&
-            running < MST_KUBE_WIDTH) {
-            start(http, t);
-            running += t->running;
-        }
-        if (t->over)
+        if (t->state != MST_TRIES_WAIT)
             continue;
-        if (wait < 0 || (!t->running && t->at_ms - now < wait))
-            wait = t->running ? LOOK_MS : t->at_ms > now ? t->at_ms - now : 1;
+        if (t->due_ms > now) {
+            next = t->due_ms < next ? t->due_ms : next;
+            continue;
+        }
+        while (slot < MST_KUBE_WIDTH && b->http->slots[slot].request != NULL)
+            slot++;
+        if (slot == MST_KUBE_WIDTH)
+            break;
+        begin(b, t, &b->http->slots[slot], take, arg);
     }
-    return wait > LOOK_MS ? LOOK_MS : wait;
+    return next;
 }
 
-static void turn(mst_kube_http *http, int64_t wait)
+/* End those whose time is over, or that are quiet; says when the next is. */
+static int64_t expire(batch *b)
 {
-    int running;
+    const int64_t now = mst_now_ms();
+    int64_t next = MST_NEVER;
 
-    /* what has ended is looked at first */
-    if (curl_multi_perform(http->multi, &running) == CURLM_OK && !hear(http))
-        (void)curl_multi_poll(http->multi, NULL, 0, (int)wait, NULL);
+    for (size_t i = 0; i < MST_KUBE_WIDTH; i++) {
+        mst_transfer *slot = &b->http->slots[i];
+        const mst_kube_request *request = slot->request;
+        int64_t at;
+
+        if (request == NULL)
+            continue;
+        at = slot->heard_ms + slot->quiet_ms;
+        if (request->until_ms < at)
+            at = request->until_ms;
+        if (at <= now)
+            settle(b, slot, CURLE_OPERATION_TIMEDOUT);
+        next = at < next ? at : next;
+    }
+    return next;
 }
+
+static void end_all(batch *b, muster_err rc, const char *why)
+{
+    for (size_t i = 0; i < MST_KUBE_WIDTH; i++) {
+        mst_transfer *slot = &b->http->slots[i];
+
+        if (slot->request == NULL)
+            continue;
+        if (slot->sent > 0)
+            ((mst_tries *)slot->owner)->unclear = true;
+        curl_multi_remove_handle(b->http->multi, slot->easy);
+        mst_transfer_end(slot);
+    }
+    for (size_t i = b->first; i < b->n; i++) {
+        if (b->tries[i].state == MST_TRIES_DONE)
+            continue;
+        mst_fail(&b->tries[i].request->err, rc, "%s", why);
+        mst_tries_end(&b->tries[i], &b->http->origin, rc);
+    }
+    b->left = 0;
+}
+
+static void gather(batch *b)
+{
+    CURLMsg *message;
+    int more;
+
+    while ((message = curl_multi_info_read(b->http->multi, &more)) != NULL) {
+        const CURLcode code = message->data.result;
+        char *slot = NULL;
+
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
+        settle(b, (mst_transfer *)(void *)slot, code);
+    }
+}
+
+static int wait_ms(int64_t until_ms)
+{
+    const int64_t left = until_ms - mst_now_ms();
+
+    if (left <= 0)
+        return 0;
+    return left < 60000 ? (int)left : 60000;
+}
+
+static void run(batch *b, mst_take_fn take, void *arg)
+{
+    while (b->left > 0) {
+        int64_t due, over;
+        int running;
+        CURLMcode rc;
+
+        if (atomic_load(&b->http->stopped)) {
+            end_all(b, MUSTER_ECANCELED, "stopped");
+            break;
+        }
+        begin_due(b, take, arg);
+        rc = curl_multi_perform(b->http->multi, &running);
+        if (rc == CURLM_OK) {
+            gather(b);
+            due = begin_due(b, take, arg);
+            over = expire(b);
+            if (b->left > 0)
+                rc = curl_multi_poll(b->http->multi, NULL, 0,
+                                     wait_ms(due < over ? due : over), NULL);
+        }
+        if (rc != CURLM_OK)
+            end_all(b, MUSTER_ENOMEM, curl_multi_strerror(rc));
+    }
+}
+
+static void clear_outcome(mst_kube_request *request)
+{
+    request->rc = MUSTER_OK;
+    request->err = (muster_error){0};
+    request->status = 0;
+    request->tries = 0;
+    request->unclear = false;
+    request->retry_after_ms = 0;
+    request->answer = NULL;
+    request->said = NULL;
+    request->said_len = 0;
+}
+
+static bool run_all(mst_kube_http *http, mst_kube_request *requests, size_t n,
+                    mst_take_fn take, void *arg)
+{
+    batch b = {.http = http, .n = n, .left = n};
+    const int64_t now = mst_now_ms();
+    bool well = true;
+    pipe_mask mask;
+
+    b.tries = mst_calloc(n > 0 ? n : 1, sizeof(*b.tries));
+    for (size_t i = 0; i < n; i++) {
+        clear_outcome(&requests[i]);
+        if (b.tries == NULL)
+            requests[i].rc =
+                mst_fail(&requests[i].err, MUSTER_ENOMEM, "requests");
+        else
+            b.tries[i] = (mst_tries){
+                .request = &requests[i], .began_ms = now, .due_ms = now};
+    }
+    block_sigpipe(&mask);
+    if (b.tries != NULL)
+        run(&b, take, arg);
+    restore_sigpipe(&mask);
+    mst_free(b.tries);
+    for (size_t i = 0; i < n; i++)
+        well = well && requests[i].rc == MUSTER_OK;
+    return well;
+}
+
+/* ---------------------------------------------------------------- in use --
+ */
 
 bool mst_kube_http_run(mst_kube_http *http, mst_kube_request *requests,
                        size_t n)
 {
-    mst_transfer *all = mst_calloc(n > 0 ? n : 1, sizeof(*all));
-    bool good = true;
-    int64_t wait;
-
-    for (size_t i = 0; i < n; i++) {
-        requests[i].rc = mst_fail(&requests[i].err, MUSTER_ENOMEM, "a request");
-        if (all == NULL)
-            continue;
-        all[i].request = &requests[i];
-        all[i].log = http->log;
-    }
-    while (all != NULL && (wait = due(http, all, n)) >= 0) {
-        if (atomic_load(&http->stop))
-            for (size_t i = 0; i < n; i++)
-                stop(http, &all[i]);
-        else
-            turn(http, wait);
-    }
-    for (size_t i = 0; i < n; i++) {
-        good = good && requests[i].rc == MUSTER_OK;
-        if (all == NULL)
-            continue;
-        mst_transfer_clear(&all[i]);
-        curl_easy_cleanup(all[i].curl);
-    }
-    mst_free(all);
-    return good;
+    return run_all(http, requests, n, NULL, NULL);
 }
-
-/* --------------------------------------------------------------- stream -- */
 
 muster_err mst_kube_http_stream(
     mst_kube_http *http, mst_kube_request *request, int64_t quiet_ms,
     bool (*take)(void *arg, const char *data, size_t len), void *arg)
 {
-    mst_transfer t = {
-        .request = request, .log = http->log, .take = take, .arg = arg};
-
+    request->quiet_ms = quiet_ms;
     request->once = true;
-    start(http, &t);
-    while (!t.over) {
-        if (atomic_load(&http->stop)) {
-            stop(http, &t);
-        } else if (mst_now_ms() - t.heard_ms >= quiet_ms) {
-            curl_multi_remove_handle(http->multi, t.curl);
-            over(&t, MUSTER_OK);
-        } else {
-            turn(http, LOOK_MS);
-        }
-        if (t.enough && t.over)
-            request->rc = MUSTER_OK; /* it was us who ended it */
-    }
-    mst_transfer_clear(&t);
-    curl_easy_cleanup(t.curl);
+    run_all(http, request, 1, take, arg);
     return request->rc;
+}
+
+void mst_kube_request_fini(mst_kube_request *request)
+{
+    cJSON_Delete(request->answer);
+    request->answer = NULL;
+    mst_free(request->said);
+    request->said = NULL;
+    request->said_len = 0;
+}
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || strchr("-._~", c) != NULL;
 }
 
 char *mst_kube_escape(const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
-    char *out = mst_alloc(3 * strlen(text) + 1);
-    size_t n = 0;
+    char *escaped = mst_alloc(3 * strlen(text) + 1);
+    char *to = escaped;
 
-    if (out == NULL)
-        return NULL;
-    for (; *text != '\0'; text++) {
+    for (; escaped != NULL && *text != '\0'; text++) {
         const unsigned char c = (unsigned char)*text;
 
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-            (c >= '0' && c <= '9') || strchr("-._~", c) != NULL) {
-            out[n++] = (char)c;
+        if (is_plain(*text)) {
+            *to++ = *text;
         } else {
-            out[n++] = '%';
-            out[n++] = hex[c >> 4];
-            out[n++] = hex[c & 15];
+            *to++ = '%';
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
         }
     }
-    out[n] = '\0';
-    return out;
+    if (escaped != NULL)
+        *to = '\0';
+    return escaped;
 }

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
 #include "launch/kube/fleet.h"
 
 #define IN_A_SECRET 1000 /* cookies: the API server takes 1 MiB */
+#define PATIENCE_MS 500  /* at the end, for a request that is under way */
 #define STORY_MS 4000    /* the kubelet looks once a second, and then tells */
 
 /* -------------------------------------------------------- with the lock -- */
@@ -43,7 +45,8 @@ void mst_fleet_over(mst_fleet *f, mst_fleet_pod *p, const char *verdict)
         return;
     p->told = true;
     p->over = true;
-    snprintf(p->verdict, sizeof(p->verdict), "%s", verdict);
+    if (verdict != NULL)
+        snprintf(p->verdict, sizeof(p->verdict), "%s", verdict);
     mst_fleet_news(f, p);
 }
 
@@ -171,11 +174,14 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
     mst_fleet *f = (mst_fleet *)self;
     mst_fleet_pod *p;
 
-    (void)how;
     pthread_mutex_lock(&f->lock);
     p = find(f, rank);
-    if (p != NULL && !p->unwanted) {
+    if (p != NULL && how == MST_END_ASK) {
+        p->leaving = true;
+        mst_fleet_look(f, p);
+    } else if (p != NULL && !p->unwanted) {
         p->unwanted = true;
+        p->bye = how == MST_END_GONE;
         mst_fleet_over(f, p, "");
         p->drop = true;
         mst_fleet_todo(f, p);
@@ -210,6 +216,7 @@ typedef struct news {
     bool started, waits, over, seen;
     char name[MST_KUBE_LABEL + 8];
     char waits_text[MST_STATUS_TEXT], verdict[MST_VERDICT_TEXT];
+    char last_line[MST_LINE_TEXT];
     int exit_status, exit_signal;
 } news;
 
@@ -221,20 +228,18 @@ static bool take(mst_fleet *f, news *n)
     p = TAILQ_FIRST(&f->news);
     if (p != NULL) {
         TAILQ_REMOVE(&f->news, p, of_news);
-        *n = (news){p->rank,
-                    p->incarnation,
-                    p->started,
-                    p->waits,
-                    p->over,
-                    p->seen,
-                    "",
-                    "",
-                    "",
-                    p->exit_status,
-                    p->exit_signal};
+        *n = (news){.rank = p->rank,
+                    .incarnation = p->incarnation,
+                    .started = p->started,
+                    .waits = p->waits,
+                    .over = p->over,
+                    .seen = p->seen,
+                    .exit_status = p->exit_status,
+                    .exit_signal = p->exit_signal};
         snprintf(n->name, sizeof(n->name), "%s", p->name);
         memcpy(n->waits_text, p->waits_text, sizeof(n->waits_text));
         memcpy(n->verdict, p->verdict, sizeof(n->verdict));
+        memcpy(n->last_line, p->last_line, sizeof(n->last_line));
         p->in_news = p->started = p->waits = p->over = false;
     }
     pthread_mutex_unlock(&f->lock);
@@ -264,6 +269,7 @@ static void tell(mst_fleet *f, const news *n)
         report.exit_signal = n->exit_signal;
         report.text = n->verdict[0] != '\0' ? n->verdict : NULL;
         report.len = strlen(n->verdict);
+        report.last_line = n->last_line[0] != '\0' ? n->last_line : NULL;
         f->report(f->arg, &report);
     }
 }
@@ -314,17 +320,29 @@ static void free_all(mst_fleet *f)
     mst_free(f);
 }
 
+/* What the desk is at may end, but not hold us up. */
+static void stop_desk(mst_fleet *f)
+{
+    const int64_t until = mst_until_ms(PATIENCE_MS);
+
+    pthread_mutex_lock(&f->lock);
+    f->closing = f->stop = true;
+    pthread_cond_broadcast(&f->work);
+    while (!f->finishing && mst_now_ms() < until)
+        mst_cond_wait_until(&f->work, &f->lock, until);
+    f->cut_off = !f->finishing;
+    if (f->cut_off)
+        mst_kube_http_stop(f->plan->http);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void destroy(mst_launcher **self)
 {
     mst_fleet *f = (mst_fleet *)*self;
 
     *self = NULL;
     if (f->has_desk) {
-        pthread_mutex_lock(&f->lock);
-        f->closing = f->stop = true;
-        pthread_cond_signal(&f->work);
-        pthread_mutex_unlock(&f->lock);
-        mst_kube_http_stop(f->plan->http);
+        stop_desk(f);
         pthread_join(f->desk, NULL); /* it has deleted everything */
     }
     mst_poll_del(f->poll, &f->wake);

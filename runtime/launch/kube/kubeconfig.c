@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -164,6 +165,8 @@ const char *mst_kubeconfig_current(const mst_kubeconfig *config)
 static muster_err find(const mst_kubeconfig *config, const char *list,
                        mst_kubeconfig_part *part, muster_error *err)
 {
+    static const cJSON nothing = {.type = cJSON_Object};
+
     for (size_t i = 0; i < config->nfiles && part->json == NULL; i++) {
         const cJSON *entry;
 
@@ -177,9 +180,11 @@ static muster_err find(const mst_kubeconfig *config, const char *list,
             if (part->json != NULL)
                 return mst_fail(err, MUSTER_EKUBE, "%s has two %ss named %s",
                                 part->file, part->kind, name);
-            part->json = mst_json_object(entry, part->kind);
-            if (part->json == NULL)
-                return mst_fail(err, MUSTER_EKUBE, "the %s %s in %s is empty",
+            part->json = mst_json_at(entry, part->kind);
+            if (part->json == NULL || cJSON_IsNull(part->json))
+                part->json = &nothing;
+            if (!cJSON_IsObject(part->json))
+                return mst_fail(err, MUSTER_EKUBE, "the %s %s in %s is no map",
                                 part->kind, name, part->file);
         }
         if (part->json != NULL)
@@ -275,21 +280,27 @@ muster_err mst_kubeconfig_bool(const mst_kubeconfig_part *part,
 muster_err mst_kubeconfig_path(const mst_kubeconfig_part *part,
                                const char *name, char **path, muster_error *err)
 {
-    const char *value = NULL, *slash;
+    MST_AUTO(mst_drop) char *here = NULL;
+    const char *value = NULL, *slash = strrchr(part->file, '/');
+    size_t folder = slash != NULL ? (size_t)(slash - part->file) + 1 : 0, bytes;
     muster_err rc = mst_kubeconfig_str(part, name, &value, err);
-    size_t folder, bytes;
 
     *path = NULL;
     if (rc != MUSTER_OK || value == NULL)
         return rc;
-    slash = strrchr(part->file, '/');
-    folder =
-        *value == '/' || slash == NULL ? 0 : (size_t)(slash - part->file) + 1;
-    bytes = folder + strlen(value) + 1;
+    if (*value == '/') {
+        folder = 0;
+    } else if (*part->file != '/') { /* a program may change its folder */
+        here = getcwd(NULL, 0);
+        if (here == NULL)
+            return mst_fail_sys(err, errno, "the current folder");
+    }
+    bytes = (here != NULL ? strlen(here) + 1 : 0) + folder + strlen(value) + 1;
     *path = mst_alloc(bytes);
     if (*path == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "no memory for a path");
-    snprintf(*path, bytes, "%.*s%s", (int)folder, part->file, value);
+    snprintf(*path, bytes, "%s%s%.*s%s", here != NULL ? here : "",
+             here != NULL ? "/" : "", (int)folder, part->file, value);
     return MUSTER_OK;
 }
 

@@ -69,7 +69,7 @@ muster_err mst_manifest_check(const mst_pod_plan *plan, muster_error *err);
 
 typedef struct mst_secret_item {
     uint32_t rank;
-    const char *cookie; /* NULL: "(secret)" stands there, for --dry-run */
+    const char *cookie; /* NULL: "(secret)" in base64, for --dry-run */
     size_t cookie_len;
 } mst_secret_item;
 

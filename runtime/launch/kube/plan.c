@@ -1,19 +1,16 @@
 #include "launch/kube/plan.h"
 
-#include <ifaddrs.h>
 #include <limits.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "launch/kube/calls.h"
 #include "launch/kube/json.h"
+#include "launch/kube/own.h"
 #include "launch/kube/yaml.h"
 
 /* A copy that lives as long as the plan; NULL in, NULL out. */
@@ -33,48 +30,6 @@ static bool keep(mst_plan *plan, const char **to, const char *text)
 
 /* ------------------------------------------------------- the own Pod -- */
 
-static bool same_address(const struct sockaddr *have, const char *text)
-{
-    char host[NI_MAXHOST];
-    const socklen_t len = have->sa_family == AF_INET6
-                              ? sizeof(struct sockaddr_in6)
-                              : sizeof(struct sockaddr_in);
-
-    return (have->sa_family == AF_INET || have->sa_family == AF_INET6) &&
-           getnameinfo(have, len, host, sizeof(host), NULL, 0,
-                       NI_NUMERICHOST) == 0 &&
-           strcmp(host, text) == 0;
-}
-
-/* One of this machine's: a Pod of our name may be another's. */
-static bool is_ours(const char *address)
-{
-    struct ifaddrs *all = NULL;
-    bool ours = false;
-
-    if (address == NULL || getifaddrs(&all) != 0)
-        return false;
-    for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next)
-        ours = ours ||
-               (one->ifa_addr != NULL && same_address(one->ifa_addr, address));
-    freeifaddrs(all);
-    return ours;
-}
-
-/* MUSTER_POD_NAME, from the downward API, where the host name is the node's. */
-static void own_name(char name[HOST_NAME_MAX + 1])
-{
-    const char *said = getenv("MUSTER_POD_NAME");
-
-    if (said != NULL && said[0] != '\0') {
-        snprintf(name, HOST_NAME_MAX + 1, "%s", said);
-        return;
-    }
-    if (gethostname(name, HOST_NAME_MAX + 1) != 0)
-        name[0] = '\0';
-    name[HOST_NAME_MAX] = '\0';
-}
-
 /* What there is to know of the Pod we run in. It is an error only where
  * something cannot be had otherwise. */
 static muster_err ask_own_pod(mst_plan *plan, const char *name,
@@ -82,8 +37,10 @@ static muster_err ask_own_pod(mst_plan *plan, const char *name,
                               bool image_is_said, muster_error *err)
 {
     MST_AUTO(mst_drop_json) cJSON *pod = NULL;
-    muster_err rc = mst_calls_get_pod(plan->http, own_ns, name, &pod, err);
-    const char *address;
+    char address[MST_OWN_ADDRESS] = "";
+    bool ours = false;
+    muster_err rc =
+        mst_own_pod(plan->http, own_ns, name, &pod, &ours, address, err);
 
     if (rc != MUSTER_OK && !image_is_said)
         return mst_because(err, rc,
@@ -96,17 +53,16 @@ static muster_err ask_own_pod(mst_plan *plan, const char *name,
                      err->text);
         return MUSTER_OK;
     }
-    address = mst_json_str(pod, "status.podIP");
-    if (!is_ours(address)) {
+    if (!ours) {
         mst_log_line(log, MUSTER_LOG_WARN, "KUBE-NO-OWNER",
                      "pod=%s address=%s: not of this machine; with "
                      "hostNetwork set MUSTER_POD_NAME from metadata.name",
-                     name, address != NULL ? address : "none");
+                     name, address);
         if (!image_is_said)
             return mst_fail(err, MUSTER_EKUBE,
                             "Pod %s is not the one this runs in (its address "
                             "%s is not ours): set MUSTER_POD_NAME, or --image",
-                            name, address != NULL ? address : "is none");
+                            name, address);
         return MUSTER_OK;
     }
     snprintf(plan->address, sizeof(plan->address), "%s", address);
@@ -236,7 +192,7 @@ static muster_err find_out(mst_plan *plan, const muster_kube_options *o,
     char name[HOST_NAME_MAX + 1];
     muster_err rc = mst_kube_access_open(&where, &plan->access, err);
 
-    own_name(name);
+    mst_own_name(name);
     if (rc == MUSTER_OK &&
         !keep(plan, &plan->pod.ns, mst_kube_namespace(plan->access)))
         rc = mst_fail(err, MUSTER_ENOMEM, "the launcher k8s");

@@ -18,7 +18,7 @@ typedef struct mst_plan {
     cJSON *manager; /* the Pod that we are in, or NULL */
     cJSON *pod_template;
     char *strings[16]; /* what pod.* points to */
-    char address[64];  /* of the manager's Pod, or "" */
+    char address[64];  /* of the manager's Pod; "": not known */
 } mst_plan;
 
 /* Find out everything.

@@ -43,6 +43,15 @@ mst_refusal mst_refusal_of(long status, const cJSON *answer);
 muster_err mst_refusal_error(const mst_kube_what *what, long status,
                              const cJSON *answer, muster_error *err);
 
+/* The same, with the server's address in it; NULL: without. */
+muster_err mst_refusal_error_at(const mst_kube_what *what, const char *server,
+                                long status, const cJSON *answer,
+                                muster_error *err);
+
+/* "create pods in namespace n at https://h:6443". */
+void mst_kube_what_say(const mst_kube_what *what, const char *server,
+                       char *text, size_t bytes);
+
 /* The Role rule that allows it, as the line of YAML to add. */
 void mst_refusal_rule(const mst_kube_what *what, char *text, size_t bytes);
 

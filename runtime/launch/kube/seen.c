@@ -72,6 +72,16 @@ static void ended(mst_fleet *f, mst_fleet_pod *p)
     mst_fleet_todo(f, p);
 }
 
+void mst_fleet_look(mst_fleet *f, mst_fleet_pod *p)
+{
+    if (!p->leaving || !p->status.deleting || p->told || p->judge)
+        return;
+    p->deleted = true;
+    p->bad = true;
+    p->judge = true;
+    mst_fleet_todo(f, p);
+}
+
 static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
 {
     mst_fleet *f = (mst_fleet *)arg;
@@ -95,6 +105,7 @@ static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
             ended(f, p);
         else
             tell_waits(f, p);
+        mst_fleet_look(f, p);
     }
     pthread_mutex_unlock(&f->lock);
 }
@@ -109,10 +120,30 @@ static void on_failed(void *arg, const muster_error *err)
                  err->text);
 }
 
+/* Those that are not created yet wait for the server. */
+static void tell_away(mst_fleet *f, const char *why)
+{
+    mst_fleet_pod *p;
+
+    pthread_mutex_lock(&f->lock);
+    TAILQ_FOREACH (p, &f->all, of_all) {
+        if (p->told || p->state > MST_FLEET_CREATING)
+            continue;
+        snprintf(p->waits_text, sizeof(p->waits_text),
+                 "waiting for the API "
+                 "server%s%.300s",
+                 why[0] != '\0' ? ": " : "", why);
+        p->waits = true;
+        mst_fleet_news(f, p);
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void on_away(void *arg, bool away, const muster_error *err)
 {
     mst_fleet *f = (mst_fleet *)arg;
 
+    tell_away(f, away ? err->text : "");
     if (away)
         mst_log_line(f->log, MUSTER_LOG_WARN, "KUBE-AWAY", "why=%s", err->text);
     else

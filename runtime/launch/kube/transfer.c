@@ -1,298 +1,347 @@
 #include "launch/kube/transfer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "launch/kube/secret.h"
 
-#define CONNECT_MS 10000L
-#define TEXT_BYTES 65536 /* of an error's body, to look at */
+#define UNACKED_MS 20000 /* then a peer that does not answer TCP is gone */
 
-/* -------------------------------------------------------------- answers -- */
+/* --------------------------------------------------------- what comes in -- */
 
-static bool has_room(mst_transfer *t, size_t more)
+static long status_of(mst_transfer *t)
 {
-    size_t room = t->room > 0 ? t->room : 1024;
-    char *body;
+    long status = 0;
 
-    while (room < t->used + more + 1)
-        room *= 2;
-    if (room == t->room)
-        return true;
-    body = mst_realloc(t->body, room);
-    if (body == NULL) {
-        t->no_memory = true;
-        return false;
-    }
-    t->body = body;
-    t->room = room;
-    return true;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status;
 }
 
-static size_t keep(mst_transfer *t, const char *data, size_t len, size_t most)
+static bool store(mst_transfer *t, const char *data, size_t len)
 {
-    size_t fits = len;
-
-    if (len > most - t->used) {
-        if (!t->request->text && t->take == NULL) {
-            t->too_big = true;
-            return 0;
-        }
-        t->truncated = true;
-        fits = most - t->used;
+    if (len > t->most - t->used) {
+        t->cut = t->request->text && status_of(t) == 200;
+        t->too_long = !t->cut;
+        len = t->most - t->used;
     }
-    if (!has_room(t, fits))
-        return 0;
-    memcpy(t->body + t->used, data, fits);
-    t->used += fits;
-    t->body[t->used] = '\0';
-    return len;
+    if (t->used + len > t->room) {
+        size_t room = t->room > 0 ? t->room : 8192;
+        char *more;
+
+        while (room < t->used + len)
+            room *= 2;
+        more = mst_realloc(t->data, room);
+        if (more == NULL) {
+            t->no_memory = true;
+            return false;
+        }
+        t->data = more;
+        t->room = room;
+    }
+    if (len > 0)
+        memcpy(t->data + t->used, data, len);
+    t->used += len;
+    return !t->cut && !t->too_long;
 }
 
 static size_t on_body(char *data, size_t one, size_t len, void *arg)
 {
     mst_transfer *t = (mst_transfer *)arg;
-    long status = 0;
 
-    (void)one; /* is 1 */
+    (void)one;
     t->heard_ms = mst_now_ms();
-    if (t->take == NULL)
-        return keep(t, data, len, t->most);
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200)
-        return keep(t, data, len, TEXT_BYTES);
-    if (t->take(t->arg, data, len))
+    if (t->take == NULL || status_of(t) != 200)
+        return store(t, data, len) ? len : 0;
+    if (t->take(t->take_arg, data, len))
         return len;
     t->enough = true;
     return 0;
 }
 
-/* Warning: 299 - "what it is about" */
-static void warn(mst_transfer *t, const char *line, size_t len)
+static void tell_warning(void *arg, const char *text)
 {
-    const char *from = memchr(line, '"', len);
-    const char *to =
-        from != NULL ? memchr(from + 1, '"', (size_t)(line + len - from - 1))
-                     : NULL;
+    const mst_transfer *t = (const mst_transfer *)arg;
 
-    if (to == NULL)
-        return;
-    mst_log_line(t->log, MUSTER_LOG_WARN, "KUBE-WARNING",
-                 "verb=%s resource=%s text=%.*s", t->request->what.verb,
-                 t->request->what.resource, (int)(to - from - 1), from + 1);
+    mst_log_line(t->origin->log, MUSTER_LOG_WARN, "KUBE-WARNING",
+                 "verb=%s resource=%s text=\"%s\"", t->request->what.verb,
+                 t->request->what.resource, text);
 }
 
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
 {
+    static const char warning[] = "warning:";
+    const size_t skip = sizeof(warning) - 1;
     mst_transfer *t = (mst_transfer *)arg;
+    const bool ends = len <= 2 && (line[0] == '\r' || line[0] == '\n');
 
     (void)one;
-    if (len > 8 && strncasecmp(line, "warning:", 8) == 0 &&
-        !t->request->warned) {
-        t->request->warned = true; /* not at each try */
-        warn(t, line, len);
-    }
-    return len;
-}
-
-/* --------------------------------------------------------------- asking -- */
-
-static bool add_header(mst_transfer *t, const char *line)
-{
-    struct curl_slist *more = curl_slist_append(t->headers, line);
-
-    if (more != NULL)
-        t->headers = more;
-    return more != NULL;
-}
-
-static bool add_headers(mst_transfer *t)
-{
-    char *line = NULL;
-    bool good = add_header(t, t->request->text ? "Accept: text/plain, */*"
-                                               : "Accept: application/json") &&
-                add_header(t, "Expect:") &&
-                (t->request->body == NULL ||
-                 add_header(t, "Content-Type: application/json"));
-
-    if (good && t->auth.token != NULL) {
-        const int n =
-            asprintf(&line, "Authorization: Bearer %s", t->auth.token);
-
-        good = n >= 0 && add_header(t, line);
-        if (n >= 0) {
-            sodium_memzero(line, (size_t)n);
-            free(line);
-        }
-    }
-    return good;
-}
-
-static struct curl_blob blob_of(const char *text)
-{
-    return (struct curl_blob){(void *)(uintptr_t)text, strlen(text),
-                              CURL_BLOB_COPY};
-}
-
-/* A server that has another name in its certificate: ask for that name, at the
- * address that is known. */
-static bool set_name(mst_transfer *t, const mst_kube_access *access)
-{
-    const char *server = mst_kube_server(access);
-    const char *name = mst_kube_tls_name(access);
-    const char *host = strstr(server, "://");
-    const char *port;
-    struct curl_slist *to;
-    char *text = NULL;
-
-    if (name == NULL || host == NULL) {
-        if (asprintf(&t->url, "%s%s", server, t->request->path) >= 0)
-            return true;
-        t->url = NULL;
-        return false;
-    }
-    host += 3;
-    port = strrchr(host, ':');
-    if (port != NULL && strchr(port, ']') != NULL)
-        port = NULL; /* of an IPv6 address */
-    if (asprintf(&text, "%s:%s:%.*s:%s", name, port != NULL ? port + 1 : "443",
-                 port != NULL ? (int)(port - host) : (int)strlen(host), host,
-                 port != NULL ? port + 1 : "443") < 0)
-        return false;
-    to = curl_slist_append(NULL, text);
-    free(text);
-    if (to == NULL)
-        return false;
-    curl_slist_free_all(t->connect_to);
-    t->connect_to = to;
-    curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, to);
-    if (asprintf(&t->url, "https://%s:%s%s", name,
-                 port != NULL ? port + 1 : "443", t->request->path) >= 0)
-        return true;
-    t->url = NULL;
-    return false;
-}
-
-static void set_tls(mst_transfer *t, const mst_kube_access *access)
-{
-    const long verify = mst_kube_insecure(access) ? 0 : 1;
-    struct curl_blob blob;
-
-    curl_easy_setopt(t->curl, CURLOPT_SSL_VERIFYPEER, verify);
-    curl_easy_setopt(t->curl, CURLOPT_SSL_VERIFYHOST, 2 * verify);
-    if (mst_kube_ca(access) != NULL) {
-        blob = blob_of(mst_kube_ca(access));
-        curl_easy_setopt(t->curl, CURLOPT_CAINFO_BLOB, &blob);
-    }
-    if (t->auth.cert != NULL && t->auth.key != NULL) {
-        blob = blob_of(t->auth.cert);
-        curl_easy_setopt(t->curl, CURLOPT_SSLCERTTYPE, "PEM");
-        curl_easy_setopt(t->curl, CURLOPT_SSLCERT_BLOB, &blob);
-        blob = blob_of(t->auth.key);
-        curl_easy_setopt(t->curl, CURLOPT_SSLKEYTYPE, "PEM");
-        curl_easy_setopt(t->curl, CURLOPT_SSLKEY_BLOB, &blob);
-    }
-}
-
-static void set_request(mst_transfer *t)
-{
-    const mst_kube_request *r = t->request;
-
-    curl_easy_setopt(t->curl, CURLOPT_CUSTOMREQUEST, r->method);
-    if (r->body != NULL) {
-        curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, r->body);
-        curl_easy_setopt(t->curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                         (curl_off_t)strlen(r->body));
-    }
-    if (t->take == NULL) {
-        int64_t left = r->until_ms - mst_now_ms();
-
-        /* a try takes its share, so that another can follow */
-        left = left > 2 * MST_KUBE_TRY_MS ? MST_KUBE_TRY_MS
-               : left > 1                 ? left
-                                          : 1;
-        curl_easy_setopt(t->curl, CURLOPT_TIMEOUT_MS, (long)left);
-    }
-}
-
-static void set_all(mst_transfer *t, const mst_kube_access *access)
-{
-    CURL *c = t->curl;
-
-    curl_easy_setopt(c, CURLOPT_URL, t->url);
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "muster/" MUSTER_VERSION);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-    curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(c, CURLOPT_PIPEWAIT, 1L);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->why);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(c, CURLOPT_PRIVATE, t);
-    if (t->auth.user != NULL) {
-        curl_easy_setopt(c, CURLOPT_USERNAME, t->auth.user);
-        curl_easy_setopt(c, CURLOPT_PASSWORD,
-                         t->auth.password != NULL ? t->auth.password : "");
-    }
-    if (mst_kube_proxy(access) != NULL)
-        curl_easy_setopt(c, CURLOPT_PROXY, mst_kube_proxy(access));
-    set_tls(t, access);
-    set_request(t);
-}
-
-muster_err mst_transfer_prepare(mst_transfer *t, mst_kube_access *access,
-                                muster_error *err)
-{
-    muster_err rc;
-
-    mst_transfer_clear(t);
-    if (t->curl == NULL)
-        t->curl = curl_easy_init();
-    if (t->curl == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "a request");
-    curl_easy_reset(t->curl);
-    rc = mst_kube_auth_get(access, t->renewed, &t->auth, err);
-    if (rc != MUSTER_OK)
-        return rc;
-    if (!set_name(t, access) || !add_headers(t))
-        return mst_fail(err, MUSTER_ENOMEM, "a request");
-    t->most = t->request->most_bytes > 0 ? t->request->most_bytes
-                                         : MST_KUBE_BODY_BYTES;
     t->heard_ms = mst_now_ms();
-    set_all(t, access);
+    if (len > skip && strncasecmp(line, warning, skip) == 0)
+        mst_warnings_take(&t->origin->warnings, line + skip, len - skip,
+                          tell_warning, t);
+    if (!ends || t->take == NULL || t->began || status_of(t) != 200)
+        return len;
+    t->began = true;
+    if (t->take(t->take_arg, "", 0))
+        return len;
+    t->enough = true;
+    return 0;
+}
+
+/* The connection is there, and the request goes out now. */
+static int on_send(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    mst_transfer *t = (mst_transfer *)arg;
+
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    t->heard_ms = mst_now_ms();
+    if (t->sent > 0 && t->request->once &&
+        strcmp(t->request->method, "POST") == 0)
+        return CURL_PREREQFUNC_ABORT;
+    t->sent++;
+    return CURL_PREREQFUNC_OK;
+}
+
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    const unsigned int ms = UNACKED_MS;
+
+    (void)arg;
+    (void)purpose;
+    /* without it a peer that is gone is noticed later */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+    return CURL_SOCKOPT_OK;
+}
+
+/* ---------------------------------------------------------- what is set -- */
+
+/* Nothing in it ends the header. */
+static bool is_sendable(const char *secret)
+{
+    for (; *secret != '\0'; secret++)
+        if ((unsigned char)*secret < 0x20 || *secret == 0x7f)
+            return false;
+    return true;
+}
+
+static muster_err basic(mst_transfer *t, muster_error *err)
+{
+    static const char begin[] = "Authorization: Basic ";
+    const char *password = t->auth.password != NULL ? t->auth.password : "";
+    MST_AUTO(mst_drop_secret)
+    char *pair = mst_origin_join(t->auth.user, ":", password);
+    const size_t len = pair != NULL ? strlen(pair) : 0;
+    const size_t bytes =
+        sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+
+    t->authorization = mst_alloc(sizeof(begin) + bytes);
+    if (pair == NULL || t->authorization == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "credentials");
+    memcpy(t->authorization, begin, sizeof(begin));
+    sodium_bin2base64(t->authorization + sizeof(begin) - 1, bytes,
+                      (const unsigned char *)pair, len,
+                      sodium_base64_VARIANT_ORIGINAL);
     return MUSTER_OK;
 }
 
-static void wipe_headers(mst_transfer *t)
+static muster_err authorize(mst_transfer *t, muster_error *err)
 {
-    for (struct curl_slist *one = t->headers; one != NULL; one = one->next)
-        sodium_memzero(one->data, strlen(one->data));
-    curl_slist_free_all(t->headers);
-    t->headers = NULL;
+    if (t->auth.token != NULL) {
+        if (!is_sendable(t->auth.token))
+            return mst_fail(err, MUSTER_EKUBE,
+                            "the token of %s has a line end or another "
+                            "control character in it",
+                            mst_kube_source(t->origin->access));
+        t->authorization =
+            mst_origin_join("Authorization: Bearer ", t->auth.token, "");
+        if (t->authorization == NULL)
+            return mst_fail(err, MUSTER_ENOMEM, "credentials");
+    } else if (t->auth.user != NULL) {
+        return basic(t, err);
+    }
+    return MUSTER_OK;
 }
 
-void mst_transfer_clear(mst_transfer *t)
+static void set_headers(mst_transfer *t)
 {
+    /* libcurl takes char *, and changes nothing */
+    static char accept[] = "Accept: application/json";
+    static char any[] = "Accept: */*";
+    static char json[] = "Content-Type: application/json";
+    static char expect[] = "Expect:";
+    char *lines[] = {
+        t->request->text ? any : accept,
+        t->request->body != NULL ? json : NULL,
+        t->request->body != NULL ? expect : NULL,
+        t->authorization,
+        t->origin->host,
+    };
+    struct curl_slist *last = NULL;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        if (lines[i] == NULL)
+            continue;
+        t->headers[i] = (struct curl_slist){.data = lines[i], .next = NULL};
+        if (last != NULL)
+            last->next = &t->headers[i];
+        last = &t->headers[i];
+    }
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+}
+
+static CURLcode set_blob(CURL *easy, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)pem,
+                             .len = strlen(pem),
+                             .flags = CURL_BLOB_NOCOPY};
+
+    return curl_easy_setopt(easy, option, &blob);
+}
+
+static bool set_tls(mst_transfer *t)
+{
+    CURL *easy = t->easy;
+    mst_kube_access *access = t->origin->access;
+    const char *ca = mst_kube_ca(access);
+    const bool insecure = mst_kube_insecure(access);
+    CURLcode rc = CURLE_OK;
+
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, insecure ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, insecure ? 0L : 2L);
+    /* a key with a passphrase fails, instead of asking on a terminal */
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
+    if (ca != NULL) {
+        /* only this one: the system's are not trusted beside it */
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        rc = set_blob(easy, CURLOPT_CAINFO_BLOB, ca);
+    }
+    if (rc == CURLE_OK && t->auth.cert != NULL)
+        rc = set_blob(easy, CURLOPT_SSLCERT_BLOB, t->auth.cert);
+    if (rc == CURLE_OK && t->auth.key != NULL)
+        rc = set_blob(easy, CURLOPT_SSLKEY_BLOB, t->auth.key);
+    return rc == CURLE_OK;
+}
+
+static bool set_connection(mst_transfer *t)
+{
+    CURL *easy = t->easy;
+
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)MST_KUBE_CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 15L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 5L);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* a name that does not resolve holds up nobody who stops */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    if (t->origin->proxy != NULL) {
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+        if (curl_easy_setopt(easy, CURLOPT_PROXY, t->origin->proxy) != CURLE_OK)
+            return false;
+    }
+    if (t->origin->connect_to != NULL) {
+        t->connect_to = (struct curl_slist){t->origin->connect_to, NULL};
+        curl_easy_setopt(easy, CURLOPT_CONNECT_TO, &t->connect_to);
+    }
+    return true;
+}
+
+static bool set_request(mst_transfer *t)
+{
+    CURL *easy = t->easy;
+    const mst_kube_request *request = t->request;
+    bool well;
+
+    well =
+        curl_easy_setopt(easy, CURLOPT_URL, t->url) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, "muster/" MUSTER_VERSION) ==
+            CURLE_OK &&
+#if LIBCURL_VERSION_NUM >= 0x075500
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+#else
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+                         CURLPROTO_HTTP | CURLPROTO_HTTPS) == CURLE_OK;
+#endif
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->words);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
+    if (request->body != NULL) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)strlen(request->body));
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    }
+    return well && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+                                    request->method) == CURLE_OK;
+}
+
+muster_err mst_transfer_begin(mst_transfer *t, mst_kube_request *request,
+                              mst_kube_auth *auth, muster_error *err)
+{
+    muster_err rc;
+
+    t->request = request;
+    t->auth = *auth;
+    *auth = (mst_kube_auth){0};
+    t->most =
+        request->most_bytes > 0 ? request->most_bytes : MST_KUBE_BODY_BYTES;
+    t->heard_ms = mst_now_ms();
+    if (t->easy == NULL)
+        t->easy = curl_easy_init();
+    t->url = mst_origin_join(t->origin->url, request->path, "");
+    if (t->easy == NULL || t->url == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "a request");
+    rc = authorize(t, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    if (!set_connection(t) || !set_tls(t) || !set_request(t))
+        return mst_fail(err, MUSTER_ENOMEM, "a request");
+    set_headers(t);
+    return MUSTER_OK;
+}
+
+void mst_transfer_end(mst_transfer *t)
+{
+    mst_origin *origin = t->origin;
+    CURL *easy = t->easy;
+
+    if (easy != NULL)
+        curl_easy_reset(easy);
     mst_kube_auth_fini(&t->auth);
-    wipe_headers(t);
-    curl_slist_free_all(t->connect_to);
-    t->connect_to = NULL;
-    free(t->url);
-    t->url = NULL;
-    mst_free(t->body);
-    t->body = NULL;
-    t->used = t->room = 0;
-    t->too_big = t->no_memory = t->truncated = t->enough = false;
-    t->why[0] = '\0';
+    mst_drop_secret(&t->authorization);
+    mst_free(t->url);
+    mst_free(t->data);
+    *t = (mst_transfer){.easy = easy, .origin = origin};
+}
+
+void mst_transfer_fini(mst_transfer *t)
+{
+    mst_transfer_end(t);
+    curl_easy_cleanup(t->easy);
+    t->easy = NULL;
 }

@@ -1,40 +1,49 @@
-/* transfer.h - one request on its way: a libcurl handle with what it shows and
- * what it gets. Used by http.c only. */
+/* transfer.h - one try of one request on one handle of libcurl: what is set,
+ * what comes in, and what became of it. Who tries again, and when, is http.c.
+ */
 #ifndef MST_KUBE_TRANSFER_H
 #define MST_KUBE_TRANSFER_H
 
 #include <curl/curl.h>
 
-#include "base/log.h"
 #include "launch/kube/http.h"
+#include "launch/kube/origin.h"
+
+typedef bool (*mst_take_fn)(void *arg, const char *data, size_t len);
 
 typedef struct mst_transfer {
-    CURL *curl;
-    mst_kube_request *request;
-    mst_log *log;
+    CURL *easy;
+    mst_origin *origin;
+    mst_kube_request *request; /* NULL: idle */
+    void *owner;               /* http.c's */
+    mst_take_fn take;          /* of a stream, or NULL */
+    void *take_arg;
     mst_kube_auth auth;
-    struct curl_slist *headers, *connect_to;
+    char *authorization; /* the header */
+    struct curl_slist headers[5], connect_to;
     char *url;
-    char *body; /* what came; terminated */
+    char *data; /* what came, not terminated */
     size_t used, room, most;
-    bool too_big, no_memory, truncated;
-    bool running, over;
-    bool renewed;  /* its credentials, after a 401 */
-    int64_t at_ms; /* when it is to be tried */
-    char why[CURL_ERROR_SIZE];
-    /* of a stream */
-    bool (*take)(void *arg, const char *data, size_t len);
-    void *arg;
+    int sent;         /* how often it went out: libcurl repeats it by itself
+                         when a connection that was kept is dead */
+    int64_t heard_ms; /* when something came last */
+    int64_t quiet_ms; /* http.c's: how long nothing may come */
+    bool began;       /* a stream: take was called */
+    bool cut;         /* a text: there was more than `most` */
+    bool too_long;    /* the same, of JSON */
+    bool no_memory;
     bool enough; /* take said so */
-    int64_t heard_ms;
+    char words[CURL_ERROR_SIZE];
 } mst_transfer;
 
-/* Fill the handle for the next try. Errors: those of mst_kube_auth_get,
- * MUSTER_ENOMEM. */
-muster_err mst_transfer_prepare(mst_transfer *t, mst_kube_access *access,
-                                muster_error *err);
-
-/* Forget what the last try showed and got. */
-void mst_transfer_clear(mst_transfer *t);
+/* Set everything for one try; t->easy is then ready for the multi handle.
+ *
+ *   auth   moved in; wiped by mst_transfer_end
+ */
+muster_err mst_transfer_begin(mst_transfer *t, mst_kube_request *request,
+                              mst_kube_auth *auth, muster_error *err);
+/* What was set and came is dropped; the handle stays. */
+void mst_transfer_end(mst_transfer *t);
+void mst_transfer_fini(mst_transfer *t);
 
 #endif

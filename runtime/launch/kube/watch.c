@@ -1,9 +1,9 @@
 #include "launch/kube/watch.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,316 +12,424 @@
 #include "base/fail.h"
 #include "base/sync.h"
 #include "launch/kube/json.h"
-#include "launch/kube/refusal.h"
-#include "launch/kube/retry.h"
+#include "launch/kube/known.h"
+#include "launch/kube/tries.h"
 
-#define PATH_BYTES 1024
-#define LIST_MS 10000   /* of one list, with its tries; then it is "away" */
-#define WATCH_S 280     /* of one watch: servers end them after 5 to 10 min */
-#define QUIET_MS 150000 /* bookmarks come about each minute */
-#define SHORT_MS 1000   /* a watch that ends sooner is not begun at once */
+#define LIST_MS 60000
+#define STREAM_S 280 /* and up to STREAM_MORE_S more */
+#define STREAM_MORE_S 20
+#define STREAM_SPARE_MS 30000
+#define QUIET_MS 90000 /* bookmarks come about every minute */
+#define SHORT_MS 1000  /* a stream that ends sooner has not worked */
+#define REFUSED_MS                                                             \
+    15000 /* how long an API server that has just started may                  \
+             refuse what it allowed before */
 
 struct mst_kube_watch {
     mst_kube_http *http;
-    mst_kube_access *access;
     mst_log *log;
     mst_kube_watch_calls calls;
     void *arg;
-    char *selector; /* escaped */
+    char *ns, *selector; /* the selector is escaped */
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool stop; /* with the lock */
-    /* the thread's own */
-    char version[64]; /* where the next watch begins; "": list first */
-    cJSON *known;     /* {"metadata": ...} of each Pod, by name */
+    pthread_cond_t wake;
+    bool stopped; /* under the lock */
+
+    /* of the thread */
+    mst_known known;
     mst_kube_lines lines;
+    char version[128]; /* where to go on; "": list */
+    int failures;      /* one after the other */
     bool away;
-    int tries; /* that failed in a row */
+    bool worked;              /* a list was answered once */
+    int64_t refused_since_ms; /* or 0 */
+    int64_t retry_after_ms;
 };
 
-/* False: it is to stop. */
-static bool pause_for(mst_kube_watch *w, int64_t ms)
-{
-    const int64_t until = mst_until_ms(ms);
-    bool stop;
+/* ---------------------------------------------------------------- telling --
+ */
 
-    pthread_mutex_lock(&w->lock);
-    while (!w->stop && mst_now_ms() < until)
-        mst_cond_wait_until(&w->cond, &w->lock, until);
-    stop = w->stop;
-    pthread_mutex_unlock(&w->lock);
-    return !stop;
+static void tell_pod(void *arg, mst_kube_event event, const cJSON *pod)
+{
+    const mst_kube_watch *w = (const mst_kube_watch *)arg;
+
+    w->calls.pod(w->arg, event, pod);
 }
 
 static void is_away(mst_kube_watch *w, const muster_error *err)
 {
-    w->tries++;
-    if (!w->away)
-        w->calls.away(w->arg, true, err);
+    if (w->away)
+        return;
     w->away = true;
+    w->calls.away(w->arg, true, err);
 }
 
+/* The server answered as it should. */
 static void is_back(mst_kube_watch *w)
 {
-    w->tries = 0;
-    if (w->away)
-        w->calls.away(w->arg, false, NULL);
+    w->refused_since_ms = 0;
+    w->retry_after_ms = 0;
+    if (!w->away)
+        return;
     w->away = false;
+    w->calls.away(w->arg, false, NULL);
 }
 
-/* ---------------------------------------------------------- what is known --
+/* ----------------------------------------------------------------- waiting --
  */
 
-static const char *name_of(const cJSON *pod)
+static bool is_stopped(mst_kube_watch *w)
 {
-    return mst_json_str(pod, "metadata.name");
+    bool stopped;
+
+    pthread_mutex_lock(&w->lock);
+    stopped = w->stopped;
+    pthread_mutex_unlock(&w->lock);
+    return stopped;
 }
 
-/* Its metadata is enough to say later that it is gone. */
-static void know(mst_kube_watch *w, const cJSON *pod)
+/* After a failure, until the next try. */
+static void pause_a_while(mst_kube_watch *w)
 {
-    const char *name = name_of(pod);
-    const cJSON *metadata = mst_json_object(pod, "metadata");
-    cJSON *entry;
+    int64_t delay = mst_tries_delay_ms(w->failures);
+    int64_t until_ms;
 
-    if (name == NULL || metadata == NULL)
-        return;
-    cJSON_DeleteItemFromObjectCaseSensitive(w->known, name);
-    entry = cJSON_AddObjectToObject(w->known, name);
-    if (entry != NULL)
-        (void)cJSON_AddItemToObject(entry, "metadata",
-                                    cJSON_Duplicate(metadata, true));
+    if (w->retry_after_ms > 0)
+        delay = w->retry_after_ms + delay / 2;
+    w->failures++;
+    w->retry_after_ms = 0;
+    until_ms = mst_until_ms(delay);
+    pthread_mutex_lock(&w->lock);
+    while (!w->stopped && mst_cond_wait_until(&w->wake, &w->lock, until_ms))
+        continue;
+    pthread_mutex_unlock(&w->lock);
 }
 
-static bool in_list(const cJSON *items, const char *name)
+/* --------------------------------------------------------------- a failure --
+ */
+
+/* A refusal that will not change by itself: false, and `failed` was called. */
+static bool may_go_on(mst_kube_watch *w, const mst_kube_request *request)
 {
-    const cJSON *pod;
+    const int64_t now = mst_now_ms();
+    const long status = request->err.http;
 
-    cJSON_ArrayForEach(pod, items)
-    {
-        const char *its = name_of(pod);
-
-        if (its != NULL && strcmp(its, name) == 0)
+    if (request->rc != MUSTER_EDENIED || status == 410 || status == 429 ||
+        status >= 500)
+        return true;
+    if (w->worked) {
+        /* RBAC and credentials are not all there when a server starts */
+        if (w->refused_since_ms == 0)
+            w->refused_since_ms = now;
+        if (now - w->refused_since_ms < REFUSED_MS)
             return true;
     }
+    w->calls.failed(w->arg, &request->err);
     return false;
 }
 
-static void take_list(mst_kube_watch *w, const cJSON *list)
+/* False: it is over. */
+static bool on_failure(mst_kube_watch *w, const mst_kube_request *request)
 {
-    const cJSON *items = mst_json_list(list, "items");
-    cJSON *before = w->known;
-    const cJSON *pod;
-
-    w->known = cJSON_CreateObject();
-    cJSON_ArrayForEach(pod, before)
-    {
-        if (!in_list(items, pod->string))
-            w->calls.pod(w->arg, MST_KUBE_DELETED, pod);
-    }
-    cJSON_ArrayForEach(pod, items)
-    {
-        w->calls.pod(w->arg,
-                     cJSON_GetObjectItemCaseSensitive(
-                         before, name_of(pod) != NULL ? name_of(pod) : "") !=
-                             NULL
-                         ? MST_KUBE_MODIFIED
-                         : MST_KUBE_ADDED,
-                     pod);
-        know(w, pod);
-    }
-    cJSON_Delete(before);
-}
-
-static void keep_version(mst_kube_watch *w, const cJSON *object)
-{
-    const char *version = mst_json_str(object, "metadata.resourceVersion");
-
-    if (version != NULL && strlen(version) < sizeof(w->version))
-        snprintf(w->version, sizeof(w->version), "%s", version);
-}
-
-static bool on_event(void *arg, mst_kube_event event, const cJSON *object)
-{
-    mst_kube_watch *w = (mst_kube_watch *)arg;
-
-    switch (event) {
-    case MST_KUBE_ADDED:
-    case MST_KUBE_MODIFIED:
-        know(w, object);
-        w->calls.pod(w->arg, event, object);
-        break;
-    case MST_KUBE_DELETED:
-        if (name_of(object) != NULL)
-            cJSON_DeleteItemFromObjectCaseSensitive(w->known, name_of(object));
-        w->calls.pod(w->arg, event, object);
-        break;
-    case MST_KUBE_BOOKMARK:
-        break;
-    case MST_KUBE_ERROR: /* 410: too old; others: begin anew, too */
-    case MST_KUBE_STRANGE:
-        w->version[0] = '\0';
+    if (request->rc == MUSTER_ECANCELED)
         return false;
-    }
-    keep_version(w, object);
+    if (!may_go_on(w, request))
+        return false;
+    w->retry_after_ms = request->retry_after_ms;
+    is_away(w, &request->err);
     return true;
 }
 
-static bool on_data(void *arg, const char *data, size_t len)
+/* -------------------------------------------------------------------- list --
+ */
+
+static bool set_version(mst_kube_watch *w, const cJSON *object)
 {
-    mst_kube_watch *w = (mst_kube_watch *)arg;
+    const char *version = mst_json_str(object, "metadata.resourceVersion");
 
-    is_back(w);
-    return mst_kube_lines_take(&w->lines, data, len);
-}
-
-/* ---------------------------------------------------------- list, watch -- */
-
-/* It may be different next time; else it is a refusal. */
-static bool may_pass(const mst_kube_request *r)
-{
-    return r->rc != MUSTER_EDENIED || mst_retry_status(r->status) ||
-           r->status == 401;
-}
-
-/* False: it cannot go on. */
-static bool failed(mst_kube_watch *w, const mst_kube_request *r)
-{
-    if (r->rc == MUSTER_ECANCELED)
+    if (version == NULL || version[0] == '\0' ||
+        strlen(version) >= sizeof(w->version))
         return false;
-    if (may_pass(r)) {
-        is_away(w, &r->err);
-        return pause_for(w, mst_retry_delay_ms(w->tries, -1));
-    }
-    w->calls.failed(w->arg, &r->err);
-    return false;
+    memcpy(w->version, version, strlen(version) + 1);
+    return true;
 }
 
-static bool list(mst_kube_watch *w)
+static mst_kube_request request_of(const mst_kube_watch *w, const char *verb,
+                                   const char *path, int64_t timeout_ms)
 {
-    char path[PATH_BYTES];
-    mst_kube_request r = {
-        .what = {"list", "pods", mst_kube_namespace(w->access), NULL},
+    return (mst_kube_request){
+        .what = {.verb = verb, .resource = "pods", .ns = w->ns},
         .method = "GET",
         .path = path,
-        .until_ms = mst_until_ms(LIST_MS)};
+        .until_ms = mst_until_ms(timeout_ms),
+        .once = true,
+    };
+}
+
+/* Without resourceVersion: the newest there is, not what a cache has, which
+ * may be older than what was seen already. False: out of memory. */
+static char *path_of(const mst_kube_watch *w, bool stream, unsigned seconds)
+{
+    MST_AUTO(mst_drop) char *ns = mst_kube_escape(w->ns);
+    MST_AUTO(mst_drop) char *version = mst_kube_escape(w->version);
+    const size_t bytes =
+        3 * strlen(w->ns) + strlen(w->selector) + 3 * sizeof(w->version) + 256;
+    char *path = mst_alloc(bytes);
+
+    if (ns == NULL || version == NULL || path == NULL) {
+        mst_free(path);
+        return NULL;
+    }
+    if (stream)
+        snprintf(path, bytes,
+                 "/api/v1/namespaces/%s/pods?labelSelector=%s&watch=1"
+                 "&allowWatchBookmarks=true&timeoutSeconds=%u"
+                 "&resourceVersion=%s",
+                 ns, w->selector, seconds, version);
+    else
+        snprintf(path, bytes, "/api/v1/namespaces/%s/pods?labelSelector=%s", ns,
+                 w->selector);
+    return path;
+}
+
+/* What was answered into events. MUSTER_OK, or why not. */
+static muster_err take_list(mst_kube_watch *w, mst_kube_request *request)
+{
+    const cJSON *items = mst_json_at(request->answer, "items");
+    mst_known_rc rc = MST_KNOWN_STRANGE;
+
+    /* an empty list may be null */
+    if (cJSON_IsArray(items) || cJSON_IsNull(items))
+        rc = mst_known_list(&w->known, items, tell_pod, w);
+    if (rc == MST_KNOWN_NOMEM)
+        return mst_fail(&request->err, MUSTER_ENOMEM, "list pods");
+    if (rc != MST_KNOWN_OK || !set_version(w, request->answer)) {
+        w->version[0] = '\0';
+        return mst_fail(&request->err, MUSTER_ENOSERVER,
+                        "list pods in namespace %s: the answer is no list of "
+                        "Pods; is a proxy in between?",
+                        w->ns);
+    }
+    return MUSTER_OK;
+}
+
+/* False: it is over. */
+static bool list(mst_kube_watch *w)
+{
+    MST_AUTO(mst_drop) char *path = path_of(w, false, 0);
+    mst_kube_request request = request_of(w, "list", path, LIST_MS);
     bool go_on = true;
 
-    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods?labelSelector=%s",
-             mst_kube_namespace(w->access), w->selector);
-    if (mst_kube_http_run(w->http, &r, 1)) {
-        is_back(w);
-        take_list(w, r.answer);
-        keep_version(w, r.answer);
-        if (w->version[0] == '\0') { /* a list that says no version */
-            w->tries++;
-            go_on = pause_for(w, mst_retry_delay_ms(w->tries, -1));
-        }
-    } else {
-        go_on = failed(w, &r);
+    if (path == NULL) {
+        pause_a_while(w);
+        return true;
     }
-    mst_kube_request_fini(&r);
+    if (mst_kube_http_run(w->http, &request, 1))
+        request.rc = take_list(w, &request);
+    if (request.rc == MUSTER_OK) {
+        is_back(w);
+        w->worked = true;
+    } else {
+        go_on = on_failure(w, &request);
+        if (go_on)
+            pause_a_while(w);
+    }
+    mst_kube_request_fini(&request);
     return go_on;
 }
 
-static bool watch(mst_kube_watch *w)
-{
-    char path[PATH_BYTES];
-    mst_kube_request r = {
-        .what = {"watch", "pods", mst_kube_namespace(w->access), NULL},
-        .method = "GET",
-        .path = path,
-        .until_ms = MST_NEVER};
-    const int64_t begun = mst_now_ms();
-    bool go_on = true;
+/* ------------------------------------------------------------------ stream --
+ */
 
-    snprintf(path, sizeof(path),
-             "/api/v1/namespaces/%s/pods?watch=1&allowWatchBookmarks=true"
-             "&resourceVersion=%s&timeoutSeconds=%u&labelSelector=%s",
-             mst_kube_namespace(w->access), w->version,
-             WATCH_S + randombytes_uniform(WATCH_S / 4), w->selector);
-    (void)mst_kube_http_stream(w->http, &r, QUIET_MS, on_data, w);
+static void relist(mst_kube_watch *w, const char *why)
+{
+    mst_log_line(w->log, MUSTER_LOG_INFO, "KUBE-RELIST", "why=\"%s\"", why);
+    w->version[0] = '\0';
+}
+
+/* False: the stream is of no more use. */
+static bool take_event(void *arg, mst_kube_event event, const cJSON *object)
+{
+    mst_kube_watch *w = (mst_kube_watch *)arg;
+    mst_known_rc rc;
+
+    switch (event) {
+    case MST_KUBE_ERROR:
+        if (mst_json_int(object, "code", 0) != 410)
+            w->failures++;
+        relist(w, mst_json_str(object, "message") != NULL
+                      ? mst_json_str(object, "message")
+                      : "an ERROR event");
+        return false;
+    case MST_KUBE_STRANGE:
+        relist(w, "a line that is no event");
+        return false;
+    case MST_KUBE_BOOKMARK:
+        set_version(w, object);
+        return true;
+    default:
+        break;
+    }
+    rc = mst_known_event(&w->known, event, object, tell_pod, w);
+    if (rc == MST_KNOWN_OK && set_version(w, object)) {
+        w->failures = 0;
+        return true;
+    }
+    relist(w, rc == MST_KNOWN_NOMEM ? "no memory" : "an event without a Pod");
+    return false;
+}
+
+static bool take_bytes(void *arg, const char *data, size_t len)
+{
+    mst_kube_watch *w = (mst_kube_watch *)arg;
+
+    if (len == 0) {
+        is_back(w);
+        return true;
+    }
+    if (mst_kube_lines_take(&w->lines, data, len))
+        return true;
+    if (w->lines.too_long)
+        relist(w, "a line is too long, or no memory");
+    return false;
+}
+
+/* The stream is over: is that a failure? False: it is all over. */
+static bool after_stream(mst_kube_watch *w, mst_kube_request *request,
+                         int64_t began_ms)
+{
+    const bool opened = request->status == 200;
+    const bool quick = mst_now_ms() - began_ms < SHORT_MS;
+
+    if (request->rc == MUSTER_ECANCELED)
+        return false;
+    if (request->status == 410) {
+        relist(w, "410 Gone");
+    } else if (!opened && request->rc != MUSTER_OK) {
+        if (!on_failure(w, request))
+            return false;
+        pause_a_while(w);
+        return true;
+    }
+    if (quick && w->failures++ > 0)
+        pause_a_while(w);
+    else if (!quick)
+        w->failures = 0;
+    return true;
+}
+
+static bool stream(mst_kube_watch *w)
+{
+    const unsigned seconds = STREAM_S + randombytes_uniform(STREAM_MORE_S + 1);
+    MST_AUTO(mst_drop) char *path = path_of(w, true, seconds);
+    mst_kube_request request =
+        request_of(w, "watch", path, (int64_t)seconds * 1000 + STREAM_SPARE_MS);
+    const int64_t began_ms = mst_now_ms();
+    bool go_on;
+
+    if (path == NULL) {
+        pause_a_while(w);
+        return true;
+    }
+    w->lines = (mst_kube_lines){.fn = take_event, .arg = w};
+    mst_kube_http_stream(w->http, &request, QUIET_MS, take_bytes, w);
     mst_kube_lines_fini(&w->lines);
-    if (r.status == 410)
-        w->version[0] = '\0';
-    else if (r.rc != MUSTER_OK)
-        go_on = failed(w, &r);
-    /* what ends at once, again and again, is not asked for without a pause */
-    if (go_on && (r.rc == MUSTER_OK || r.status == 410) &&
-        mst_now_ms() - begun < SHORT_MS)
-        go_on = pause_for(w, mst_retry_delay_ms(1, -1));
-    mst_kube_request_fini(&r);
+    go_on = after_stream(w, &request, began_ms);
+    mst_kube_request_fini(&request);
     return go_on;
 }
 
 static void *run(void *arg)
 {
     mst_kube_watch *w = (mst_kube_watch *)arg;
+    bool go_on = true;
 
-    while (w->version[0] == '\0' ? list(w) : watch(w))
-        ;
+    while (go_on && !is_stopped(w))
+        go_on = w->version[0] == '\0' ? list(w) : stream(w);
     return NULL;
 }
 
-/* -------------------------------------------------------- begin and end -- */
+/* ------------------------------------------------------------- start, stop --
+ */
 
-static void destroy(mst_kube_watch *w)
+static void destroy(mst_kube_watch **watch)
 {
+    mst_kube_watch *w = *watch;
+
     mst_kube_http_destroy(&w->http);
-    mst_kube_lines_fini(&w->lines);
-    cJSON_Delete(w->known);
-    mst_free(w->selector);
+    mst_known_fini(&w->known);
+    pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->cond);
+    mst_free(w->ns);
+    mst_free(w->selector);
     mst_free(w);
+    *watch = NULL;
+}
+
+/* Signals are for the program's own threads. */
+static int begin_thread(mst_kube_watch *w)
+{
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&w->thread, NULL, run, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
 }
 
 muster_err mst_kube_watch_start(mst_kube_access *access, mst_log *log,
                                 const char *selector,
                                 const mst_kube_watch_calls *calls, void *arg,
-                                mst_kube_watch **out, muster_error *err)
+                                mst_kube_watch **watch, muster_error *err)
 {
     mst_kube_watch *w = mst_calloc(1, sizeof(*w));
-    muster_err rc = MUSTER_OK;
+    muster_err rc;
+    int sys;
 
     if (w == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "a watch");
-    w->access = access;
+        return mst_fail(err, MUSTER_ENOMEM, "a watch of Pods");
+    pthread_mutex_init(&w->lock, NULL);
+    sys = mst_cond_init(&w->wake);
+    if (sys != 0) {
+        pthread_mutex_destroy(&w->lock);
+        mst_free(w);
+        return mst_fail_sys(err, sys, "a watch of Pods");
+    }
     w->log = log;
     w->calls = *calls;
     w->arg = arg;
-    w->lines.fn = on_event;
-    w->lines.arg = w;
-    pthread_mutex_init(&w->lock, NULL);
-    mst_cond_init(&w->cond);
+    w->ns = mst_strdup(mst_kube_namespace(access));
     w->selector = mst_kube_escape(selector);
-    w->known = cJSON_CreateObject();
-    if (w->selector == NULL || w->known == NULL)
-        rc = mst_fail(err, MUSTER_ENOMEM, "a watch");
-    if (rc == MUSTER_OK)
-        rc = mst_kube_http_create(access, log, &w->http, err);
-    if (rc == MUSTER_OK && pthread_create(&w->thread, NULL, run, w) != 0)
-        rc = mst_fail(err, MUSTER_ENOMEM, "a thread for the watch");
-    if (rc == MUSTER_OK)
-        *out = w;
-    else
-        destroy(w);
-    return rc;
+    rc = w->ns != NULL && w->selector != NULL
+             ? mst_kube_http_create(access, log, &w->http, err)
+             : mst_fail(err, MUSTER_ENOMEM, "a watch of Pods");
+    if (rc == MUSTER_OK) {
+        sys = begin_thread(w);
+        if (sys != 0)
+            rc = mst_fail_sys(err, sys, "start the watch of Pods");
+    }
+    if (rc != MUSTER_OK) {
+        destroy(&w);
+        return rc;
+    }
+    *watch = w;
+    return MUSTER_OK;
 }
 
-void mst_kube_watch_stop(mst_kube_watch **watchp)
+void mst_kube_watch_stop(mst_kube_watch **watch)
 {
-    mst_kube_watch *w = *watchp;
+    mst_kube_watch *w = *watch;
 
-    *watchp = NULL;
     if (w == NULL)
         return;
     pthread_mutex_lock(&w->lock);
-    w->stop = true;
-    pthread_cond_signal(&w->cond);
+    w->stopped = true;
+    pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     mst_kube_http_stop(w->http);
     pthread_join(w->thread, NULL);
-    destroy(w);
+    destroy(watch);
 }

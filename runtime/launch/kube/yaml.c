@@ -276,7 +276,7 @@ static cJSON *read_alias(reader *r, const yaml_event_t *event)
     copy = cJSON_Duplicate(r->anchors[i - 1].node, true);
     if (copy == NULL)
         return no_memory(r);
-    mst_free(copy->string); /* the key under which the anchor stands */
+    cJSON_free(copy->string); /* the key under which the anchor stands */
     copy->string = NULL;
     return copy;
 }

@@ -1,0 +1,367 @@
+#!/usr/bin/env bash
+# it_kube.sh - the launcher k8s, without a cluster: `muster run` against an API
+# server of the tests' own that starts each Pod's worker as a process.
+#
+# Usage: it_kube.sh MUSTER WORKER SCRIPT_SO APISERVER_PY
+set -u
+export LC_ALL=C
+
+if [ $# -ne 4 ]; then
+    sed -n 's/^# \(Usage\)/\1/p' "$0" >&2
+    exit 2
+fi
+muster=$1
+worker=$2
+script=$3
+apiserver=$4
+checks=0
+failures=0
+
+unset MUSTER_WORKER KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT KUBECONFIG
+dir=$(mktemp -d "${TMPDIR:-/tmp}/it_kube.XXXXXX") || exit 1
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+
+# ------------------------------------------------------------------ helpers --
+
+fail() {
+    echo "FAILED: $*"
+    echo "  exit status ${status:-none}"
+    head -n 12 "$dir/err" | sed 's/^/  stderr: /'
+    head -n 4 "$dir/out" | sed 's/^/  stdout: /'
+    failures=$((failures + 1))
+}
+
+# begin [SCRIPT]: a fresh server, and a kubeconfig for it.
+begin() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null
+    rm -rf "$dir/pods"
+    mkdir "$dir/pods"
+    python3 "$apiserver" "$worker" "$dir/pods" \
+        >"$dir/ready" 2>"$dir/server" &
+    server=$!
+    for _ in $(seq 200); do
+        grep -q ready "$dir/ready" && break
+        sleep 0.05
+    done
+    local port
+    port=$(sed -n 's/ready //p' "$dir/ready")
+    url=http://127.0.0.1:$port
+    cat >"$dir/config" <<EOF
+apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{name: test, context: {cluster: c, user: u, namespace: demo}}]
+clusters: [{name: c, cluster: {server: "$url"}}]
+users: [{name: u, user: {token: not-for-your-eyes}}]
+EOF
+    [ $# -eq 0 ] || script "$1"
+}
+
+script() {
+    curl -sf -X POST "$url/_script" -d "$1" >/dev/null || fail "the script $1"
+}
+
+# start ARG...: `muster run` as a manager outside the cluster, in the
+# background.
+start() {
+    : >"$dir/out"
+    timeout -k 5 60 "$muster" run --kubeconfig "$dir/config" --launcher k8s \
+        --image example/worker:1 --advertise 127.0.0.1 "$@" \
+        >"$dir/out" 2>"$dir/err" &
+    job=$!
+}
+
+finish() {
+    wait "$job"
+    status=$?
+}
+
+run() {
+    start "$@"
+    finish
+}
+
+# expect STATUS WHAT [WORDS]...: the words are in what was said.
+expect() {
+    local want=$1 what=$2
+    shift 2
+    checks=$((checks + 1))
+    if [ "$status" -ne "$want" ]; then
+        fail "$what: exit status $status, not $want"
+        return
+    fi
+    for words; do
+        checks=$((checks + 1))
+        grep -qF -e "$words" "$dir/out" "$dir/err" ||
+            fail "$what: nothing said of \"$words\""
+    done
+}
+
+# nothing_left WHAT
+nothing_left() {
+    checks=$((checks + 1))
+    local left
+    left=$(curl -sf "$url/_store")
+    [ "$left" = '{"pods": [], "secrets": []}' ] || fail "$1: left: $left"
+}
+
+# requests "POST pods": how many there were.
+requests() {
+    curl -sf "$url/_stats" | grep -oE "\"$1\": [0-9]+" |
+        grep -oE '[0-9]+$' || echo 0
+}
+
+# eventually COMMAND...
+eventually() {
+    for _ in $(seq 400); do
+        "$@" && return
+        sleep 0.05
+    done
+    fail "never: $*"
+}
+
+said() {
+    grep -qF -e "$1" "$dir/out" "$dir/err"
+}
+
+pod_name() {
+    curl -sf "$url/_store" | grep -o '"[a-z0-9-]*-worker-[a-z0-9-]*"' |
+        tr -d '"' | sort | sed -n "$1p"
+}
+
+# -------------------------------------------------------------------- tests --
+
+it_runs() {
+    begin
+    for n in 1 4 30; do
+        run -n "$n" "$script" size
+        expect 0 "-n $n" "$n"
+        nothing_left "-n $n"
+    done
+    checks=$((checks + 1))
+    # 35 Pods: each created; all of a run deleted at once
+    if [ "$(requests 'POST pods') $(requests 'GET pods') \
+$(requests 'DELETE pods') $(requests 'WATCH pods')" != "35 3 3 3" ]; then
+        fail "requests: $(curl -sf "$url/_stats")"
+    fi
+    checks=$((checks + 1))
+    grep -rqF not-for-your-eyes "$dir/pods" "$dir/out" "$dir/err" &&
+        fail "the token can be seen"
+    run -n 2 "$script" say
+    expect 0 "output" "From worker 1:" "I am 2 of 2"
+    run -n 2 --cookie-via env "$script" size
+    expect 0 "--cookie-via env" 2
+    checks=$((checks + 1))
+    [ "$(requests 'POST secrets')" -eq 4 ] || fail "a Secret was made"
+    nothing_left "--cookie-via env"
+}
+
+options() {
+    begin
+    MUSTER_IMAGE=other/image:2 MUSTER_CPU=500m MUSTER_WORKER_PREFIX=my-pods \
+        "$muster" run --kubeconfig "$dir/config" --launcher k8s -n 2 \
+        --memory 1Gi --deadline 90 --dry-run >"$dir/out" 2>"$dir/err"
+    status=$?
+    # --image on the command line is not given: the environment's is
+    expect 0 "--dry-run" '"other/image:2"' '"500m"' '"1Gi"' '"KHNlY3JldCk="' \
+        '"rank-2"' '"activeDeadlineSeconds":	90' '"my-pods-'
+    checks=$((checks + 1))
+    [ "$(requests 'POST pods')" -eq 0 ] || fail "--dry-run created something"
+    python3 -c 'import json, sys; json.load(sys.stdin)' <"$dir/out" ||
+        fail "--dry-run: no JSON"
+    run -n 1 --memory lots "$script" size
+    expect 69 "--memory lots" 'memory "lots"'
+    run -n 1 --worker-prefix Bad_Name "$script" size
+    expect 69 "--worker-prefix" "Bad_Name" "bad-name"
+    run -n 1 --namespace No_Such "$script" size
+    expect 69 "--namespace" "No_Such"
+    run -n 1 --keep some "$script" size
+    expect 64 "--keep" "keep"
+    printf 'spec:\n  nodeSelector: {disk: fast}\n  containers:\n%s' \
+        '  - {name: worker, env: [{name: A, value: "1"}]}' >"$dir/template"
+    run -n 1 --pod-template "$dir/template" "$script" size
+    expect 0 "--pod-template"
+    checks=$((checks + 1))
+    curl -sf "$url/_bodies" | grep -qF '"nodeSelector": {"disk": "fast"}' ||
+        fail "--pod-template: not in the Pod"
+    printf 'kind: Job\n' >"$dir/template"
+    run -n 1 --pod-template "$dir/template" "$script" size
+    expect 69 "a Job as template" "the template is a Job"
+    run -n 1 --pod-template "$dir/none" "$script" size
+    expect 69 "no template" "$dir/none"
+    "$muster" run --kubeconfig "$dir/config" --launcher k8s -n 1 "$script" \
+        >"$dir/out" 2>"$dir/err"
+    status=$?
+    expect 69 "no image" "--image"
+}
+
+refusals() {
+    local user='User \"system:serviceaccount:demo:sa\" cannot'
+
+    begin "{\"fail\": [{\"method\": \"POST\", \"path\": \"/pods\", \"times\": 99,
+        \"status\": 403, \"reason\": \"Forbidden\", \"message\":
+        \"pods is forbidden: $user create resource pods\"}]}"
+    run -n 9 "$script" size
+    expect 69 "no create" "create pods" "403 Forbidden" \
+        'resources: ["pods"], verbs: ["create"]' "system:serviceaccount:demo"
+    nothing_left "no create"
+    checks=$((checks + 1))
+    # what is refused once is not asked for nine times
+    [ "$(requests 'POST pods')" -eq 1 ] || fail "no create: asked again"
+    begin "{\"fail\": [{\"method\": \"POST\", \"path\": \"/secrets\",
+        \"status\": 403, \"reason\": \"Forbidden\", \"message\":
+        \"secrets is forbidden: $user create resource secrets\"}]}"
+    run -n 2 "$script" size
+    expect 69 "no secrets" 'resources: ["secrets"], verbs: ["create"]' \
+        "--cookie-via env"
+    begin "{\"fail\": [{\"method\": \"DELETE\", \"path\": \"/pods?\",
+        \"status\": 403, \"reason\": \"Forbidden\", \"message\":
+        \"pods is forbidden: $user deletecollection resource pods\"}]}"
+    run -n 3 "$script" size
+    expect 0 "no deletecollection"
+    nothing_left "no deletecollection"
+    begin "{\"fail\": [{\"method\": \"GET\", \"path\": \"/pods?\", \"times\": 99,
+        \"status\": 403, \"reason\": \"Forbidden\", \"message\":
+        \"pods is forbidden: $user list resource pods\"}]}"
+    run -n 2 "$script" size
+    expect 0 "no list" "KUBE-WATCH-REFUSED" 'verbs: ["list"]'
+    begin '{"fail": [{"method": "POST", "path": "/pods", "times": 99,
+        "status": 403, "reason": "Forbidden", "message":
+        "pods \"x\" is forbidden: exceeded quota: few, used: pods=2"}]}'
+    run -n 2 "$script" size
+    expect 69 "quota" "exceeded quota: few" "larger quota"
+    begin '{"fail": [{"method": "POST", "path": "/pods", "status": 422,
+        "reason": "Invalid", "message": "Pod \"x\" is invalid: spec.foo"}]}'
+    run -n 2 "$script" size
+    expect 69 "invalid" "spec.foo"
+    begin '{"fail": [{"status": 401, "times": 99, "reason": "Unauthorized",
+        "message": "Unauthorized"}]}'
+    run -n 1 "$script" size
+    expect 69 "unknown user" "401 Unauthorized" "not accepted"
+}
+
+bad_days() {
+    local fault
+
+    for fault in '"status": 429, "headers": {"Retry-After": "1"}' \
+        '"status": 500' '"status": 503' '"do": "reset"'; do
+        begin "{\"fail\": [{\"method\": \"POST\", \"times\": 2, $fault}]}"
+        run -n 3 "$script" size
+        expect 0 "POST, $fault" 3
+        nothing_left "POST, $fault"
+    done
+    # it was done, and the answer was lost
+    begin '{"lose": 1}'
+    run -n 2 "$script" size
+    expect 0 "a lost answer" 2
+    nothing_left "a lost answer"
+    begin '{"torn": 1}'
+    run -n 3 "$script" quit
+    expect 0 "a torn watch" "exited with status 7" "last line: \"these are my last words\""
+    nothing_left "a torn watch"
+    kill "$server"
+    wait "$server" 2>/dev/null
+    server=
+    run -n 1 --pending-timeout 3 "$script" size
+    expect 69 "no server" "waiting for the API server" "was not reached"
+}
+
+verdicts() {
+    local pod
+
+    begin
+    run -n 2 "$script" quit
+    expect 0 "exit(7)" "worker lost: worker 1 exited with status 7"
+    nothing_left "exit(7)"
+    start -n 2 "$script" wait
+    eventually said begun
+    pod=$(pod_name 1)
+    curl -sf -X DELETE \
+        "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=1" >/dev/null
+    finish
+    expect 0 "deleted" "worker 1 was deleted by someone" "in handler nap"
+    start -n 2 "$script" wait
+    eventually said begun
+    curl -sf -X POST "$url/_kill/$(pod_name 1)" -d '{"phase": "Failed",
+        "containerStatuses": [{"name": "worker", "state": {"terminated":
+        {"exitCode": 137, "reason": "OOMKilled"}}}]}' >/dev/null
+    finish
+    expect 0 "oom" "worker 1 was OOMKilled (limit 4Gi) in handler nap; its last"
+    nothing_left "oom"
+    start -n 2 --keep failed "$script" quit
+    finish
+    checks=$((checks + 1))
+    curl -sf "$url/_store" | grep -q 'worker-[a-z0-9]*-1"\]' ||
+        fail "--keep failed: $(curl -sf "$url/_store")"
+    "$muster" clean --kubeconfig "$dir/config" --dry-run >"$dir/out" 2>"$dir/err"
+    status=$?
+    expect 0 "clean --dry-run" "deleted (dry run)"
+    "$muster" clean --kubeconfig "$dir/config" >"$dir/out" 2>"$dir/err"
+    status=$?
+    expect 0 "clean" "deleted"
+    nothing_left "clean"
+    "$muster" clean --kubeconfig "$dir/config" >"$dir/out" 2>"$dir/err"
+    status=$?
+    expect 0 "clean, nothing" "nothing is left"
+}
+
+does_not_come_up() {
+    local why
+
+    begin '{"pods": {"phase": "Pending", "conditions": [{"type": "PodScheduled",
+        "status": "False", "reason": "Unschedulable", "message":
+        "0/2 nodes are available: 2 Insufficient memory."}]}}'
+    run -n 2 --pending-timeout 3 "$script" size
+    expect 69 "unschedulable" "0/2 ready, 2 unschedulable: 0/2 nodes" \
+        "0 of 2 workers came up in 3.0 s"
+    nothing_left "unschedulable"
+    for why in ErrImageNeverPull InvalidImageName CreateContainerConfigError; do
+        begin "{\"pods\": {\"phase\": \"Pending\", \"containerStatuses\": [{
+            \"name\": \"worker\", \"state\": {\"waiting\": {\"reason\":
+            \"$why\", \"message\": \"so it is\"}}}]}}"
+        run -n 2 "$script" size
+        expect 69 "$why" "cannot start: $why: so it is"
+        nothing_left "$why"
+    done
+}
+
+server_goes_away() {
+    begin
+    start -n 2 "$script" wait
+    eventually said begun
+    kill "$server"
+    wait "$server" 2>/dev/null
+    server=
+    eventually said KUBE-AWAY
+    # calls go on; at the end there is nobody to delete anything
+    finish
+    expect 0 "server away" slept
+}
+
+signals() {
+    local sig
+
+    for sig in INT TERM; do
+        begin
+        start -n 2 "$script" heed
+        eventually said begun
+        kill -"$sig" "$(pgrep -P "$job")"
+        finish
+        case $sig in
+        INT) expect 130 "SIG$sig" cancelling ;;
+        TERM) expect 143 "SIG$sig" ending ;;
+        esac
+        nothing_left "SIG$sig"
+    done
+}
+
+for test in it_runs options refusals bad_days verdicts does_not_come_up \
+    server_goes_away signals; do
+    before=$SECONDS
+    "$test"
+    echo "$test: $((SECONDS - before)) s"
+done
+echo "$checks checks, $failures failures"
+[ "$failures" -eq 0 ]
