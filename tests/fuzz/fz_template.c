@@ -16,7 +16,8 @@ static const mst_pod_plan plain = {.ns = "lab",
                                    .owner_name = "job",
                                    .owner_uid = "1-2-3"};
 
-/* Infinities and names that come twice are not even equal to themselves. */
+/* Names that come twice, which the reader of templates refuses, and infinities
+ * make it unlike itself. */
 static int is_plain(const cJSON *json)
 {
     cJSON *twin = cJSON_Duplicate(json, 1);
@@ -31,7 +32,7 @@ static void must_stay(cJSON *pod, const cJSON *template_)
     cJSON *once = cJSON_Duplicate(pod, 1);
 
     must(mst_merge(pod, template_, NULL) == MUSTER_OK);
-    must(!is_plain(once) || cJSON_Compare(once, pod, 1));
+    must(cJSON_Compare(once, pod, 1));
     must(mst_manifest_keeps(&plain, 7, 2, "s", pod, NULL) == MUSTER_OK);
     cJSON_Delete(once);
 }
@@ -43,8 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cJSON *pod = NULL;
     muster_error err = {.text = ""};
 
-    if (json == NULL)
+    if (json == NULL || !is_plain(json)) {
+        cJSON_Delete(json);
         return 0;
+    }
     plan.pod_template = json;
     if (mst_manifest_check(&plan, &err) == MUSTER_OK &&
         mst_manifest_pod(&plan, 7, 2, "s", NULL, &pod, &err) == MUSTER_OK)
