@@ -13,7 +13,8 @@ Each line of standard input is a command, answered by one line:
         this in it gets: the next answer, and the last again and again. The
         latest command that fits counts; without one it is 404.
   {"asked": "/x"}    the requests so far that have this in them, as a list of
-        {"line", "headers", "body", "port"}; port: of the client
+        {"line", "headers", "body", "port", "sni"}; port: of the client,
+                     sni: the name that TLS was asked for
   {"forget": true}   no answers, no requests
 
 An answer:
@@ -124,7 +125,8 @@ def serve(sock, peer):
             name, value = header.split(":", 1)
             headers[name.lower()] = value.strip()
         line = line.rsplit(" ", 1)[0]
-        request = {"line": line, "headers": headers, "port": peer[1]}
+        request = {"line": line, "headers": headers, "port": peer[1],
+                   "sni": getattr(sock, "asked_name", None)}
         with lock:
             asked.append(request)
             answer = next_answer(line)
@@ -140,6 +142,11 @@ def connection(sock, peer, context):
     try:
         if context is not None:
             sock = context.wrap_socket(sock, server_side=True)
+        elif sock.recv(1, socket.MSG_PEEK) == b"\x16":
+            sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(4096):
+                pass
         serve(sock, peer)
     except Reset:
         reset = True
@@ -176,6 +183,10 @@ def sign(directory, name, days, extension):
             name + ".ext", "-out", name + ".pem")
 
 
+def note_name(sock, name, context):
+    sock.asked_name = name
+
+
 def make_certificates(args):
     make_key(args.tls, "ca", "/CN=test CA", "-x509", "-days", "2",
              "-out", "ca.pem")
@@ -187,6 +198,7 @@ def make_certificates(args):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(args.tls, "server.pem"),
                             os.path.join(args.tls, "server.key"))
+    context.sni_callback = note_name
     if args.client:
         context.load_verify_locations(os.path.join(args.tls, "ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
