@@ -53,7 +53,7 @@ typedef enum muster_err {
     MUSTER_ERRORS       /* how many there are; not an error                 */
 } muster_err;
 
-#define MUSTER_ERROR_TEXT 512
+#define MUSTER_ERROR_TEXT 1024
 
 typedef struct muster_error {
     muster_err code; /* equal to the returned value                       */

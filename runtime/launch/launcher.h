@@ -49,8 +49,10 @@ typedef struct mst_report {
 typedef void (*mst_report_fn)(void *arg, const mst_report *report);
 
 typedef enum mst_end {
-    MST_END_ASK, /* SIGTERM */
-    MST_END_KILL /* SIGKILL, with all it has started */
+    MST_END_ASK,  /* SIGTERM; of one that ends by itself: its story is waited
+                     for */
+    MST_END_KILL, /* SIGKILL, with all it has started */
+    MST_END_GONE  /* it ends by itself, and has said so */
 } mst_end;
 
 typedef struct mst_launcher {

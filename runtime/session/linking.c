@@ -35,7 +35,7 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
         return; /* it had said more */
     w->exit_status = status;
     w->why_note = mst_strdup(why);
-    w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+    w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
 }
 
 static void cut(mst_member *w, const char *why)
@@ -273,8 +273,11 @@ static void on_bye(mst_member *w, const mst_record *r)
                  w->rank, why);
     if (w->unseen || (w->late && r->code == MUSTER_OK))
         over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
-    else if (w->late && w->why_note == NULL)
-        w->why_note = mst_strdup(why); /* the rest of the story follows */
+    else if (w->late) {
+        if (w->why_note == NULL)
+            w->why_note = mst_strdup(why);
+        w->m->launcher->end(w->m->launcher, w->rank, MST_END_ASK);
+    }
 }
 
 static void on_record(mst_member *w, const mst_record *r)

@@ -214,10 +214,10 @@ static void describe_end(const mst_member *w, char *text, size_t bytes)
     if (handler == NULL)
         handler = "";
     if (w->end_words != NULL && why != NULL)
-        snprintf(text, bytes, "worker %u %.300s%s%.100s: %.100s", w->rank,
+        snprintf(text, bytes, "worker %u %.800s%s%.100s: %.100s", w->rank,
                  w->end_words, in, handler, why);
     else if (w->end_words != NULL)
-        snprintf(text, bytes, "worker %u %.300s%s%.100s%s%s%s", w->rank,
+        snprintf(text, bytes, "worker %u %.800s%s%.100s%s%s%s", w->rank,
                  w->end_words, in, handler,
                  w->last_line != NULL ? "; its last line: \"" : "",
                  w->last_line != NULL ? w->last_line : "",

@@ -184,13 +184,13 @@ static muster *create(const muster_options *options)
 static muster_err open_launcher(muster *m, const muster_options *o,
                                 muster_error *err)
 {
+    const mst_plan_setup setup = {o->kube, m->session, o->worker, o->env};
     char path[PATH_MAX];
     muster_err rc;
 
     if (o->launcher == MUSTER_LAUNCHER_K8S ||
         (o->launcher == MUSTER_LAUNCHER_AUTO && muster_is_k8s()))
-        return mst_kube_create(&m->launcher, &m->loop.poll, &m->log, o->kube,
-                               m->session, o->worker, o->env,
+        return mst_kube_create(&m->launcher, &m->loop.poll, &m->log, &setup,
                                mst_session_report, m, err);
     if (o->launcher == MUSTER_LAUNCHER_JOIN) {
         snprintf(path, sizeof(path), "muster-%.8s", m->session);

@@ -17,7 +17,7 @@ readonly HERE ROOT CACHE NAME DIR LOGS KUBECONFIG_FILE
 # binaries.sh.
 readonly PACKAGES=(containerd runc containernetworking-plugins etcd-server
     iptables iproute2 openssl golang-go golang-github-modern-go-reflect2-dev
-    rsync make gcc libc6-dev dpkg-dev jq procps busybox-static docker.io
+    rsync make gcc libc6-dev dpkg-dev jq curl procps busybox-static docker.io
     debootstrap)
 
 usage() {
@@ -100,7 +100,6 @@ make_small_images() {
 down() {
     local node path
     lock
-    set_addresses
     step "end the nodes"
     for node in "${NODES[@]}"; do
         end_node "$node" || die "$node does not end"
@@ -194,7 +193,8 @@ packages)
     ;;
 esac
 [ "$(id -u)" -eq 0 ] || foreign || exec sudo \
-    --preserve-env=KUBECONFIG,MUSTER_CLUSTER_DIR,MUSTER_CLUSTER_NAME,MUSTER_CLUSTER_NET,CI \
+    --preserve-env=KUBECONFIG,MUSTER_CLUSTER_DIR,MUSTER_CLUSTER_NAME \
+    --preserve-env=MUSTER_CLUSTER_NET,CI \
     MUSTER_CACHE="$CACHE" "$HERE/cluster.sh" "$verb" "$@"
 case $verb in
 up) up ;;
@@ -205,6 +205,7 @@ status)
     ;;
 test) test_verb "$@" ;;
 *)
+    [ "$verb" = dockerd ] || [ -s "$DIR/net" ] || die "the cluster is not up"
     set_addresses
     case $verb in
     env) environment ;;

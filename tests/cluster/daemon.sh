@@ -37,6 +37,7 @@ start() {
     shift
     setsid "$@" >>"$DIR/log/$name.log" 2>&1 </dev/null 9>&- &
     pid=$!
+    disown "$pid" # else bash tells when it is killed
     echo "$pid $(started_at "$pid") $(boot)" >"$DIR/$name.pid"
 }
 
@@ -62,15 +63,15 @@ not() {
 
 # ---------------------------------------------------------- control groups --
 
-# cgroup_roots: the top folder of each hierarchy, that of systemd too, for the
-# kubelet looks there; just one with version 2.
+# cgroup_roots: the top folder of each hierarchy, those without controllers
+# too: the kubelet wants its group in all, and runc makes it in all.
 cgroup_roots() {
     local root
     if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
         echo /sys/fs/cgroup
         return
     fi
-    awk '/ - cgroup / { print $5 }' /proc/self/mountinfo
+    awk '/ - cgroup2? / { print $5 }' /proc/self/mountinfo
 }
 
 # cgroup_procs NAME: the folder whose processes are those of NAME.

@@ -7,7 +7,7 @@ readonly DOCKER=$DIR/docker LAYERS=$CACHE/docker-$NAME DOCKER_GROUP=$NAME-docker
 
 start_docker() {
     ! running dockerd || return 0
-    mkdir -p "$DOCKER/run" "$LAYERS"
+    mkdir -p "$DIR/log" "$DOCKER/run" "$LAYERS"
     cgroup_end "$DOCKER_GROUP" && cgroup_make "$DOCKER_GROUP" || return 1
     rm -f "$DOCKER/pid"
     fixed_folders

@@ -121,7 +121,10 @@ start_kubelet() {
         --kubeconfig="$PKI/$1.kubeconfig" --hostname-override="$1" \
         --node-ip="$(node_ip "$1")" --root-dir="$home/kubelet" \
         --volume-plugin-dir="$home/plugins" --container-runtime=remote \
-        --container-runtime-endpoint="unix://$home/containerd.sock"
+        --container-runtime-endpoint="unix://$home/containerd.sock" &&
+        until_ready 60 "kubelet of $1; see $DIR/log/$1-kubelet.log" \
+            nsenter --net="/run/netns/$1" curl -sSf --noproxy '*' \
+            http://127.0.0.1:10248/healthz
 }
 
 start_node() {

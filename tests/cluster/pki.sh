@@ -60,13 +60,14 @@ authority() {
 }
 
 make_pki() {
-    local node k=kubernetes
+    local node san k=kubernetes
     mkdir -p "$PKI"
     chmod 700 "$PKI"
     authority || return 1
     [ -s "$PKI/accounts.key" ] || new_key "$PKI/accounts.key" || return 1
-    certificate apiserver /CN=kube-apiserver \
-        "IP:127.0.0.1,IP:$CONTROL_IP,IP:$SERVICE_IP,DNS:localhost,DNS:$k,DNS:$k.default,DNS:$k.default.svc,DNS:$k.default.svc.cluster.local" &&
+    san=IP:127.0.0.1,IP:$CONTROL_IP,IP:$SERVICE_IP,DNS:localhost,DNS:$k
+    san+=,DNS:$k.default,DNS:$k.default.svc,DNS:$k.default.svc.cluster.local
+    certificate apiserver /CN=kube-apiserver "$san" &&
         certificate admin /O=system:masters/CN=muster-admin &&
         certificate kubelets /O=system:masters/CN=kube-apiserver-client &&
         certificate controllers /CN=system:kube-controller-manager &&

@@ -165,7 +165,7 @@ options() {
         --memory 1Gi --deadline 90 --dry-run >"$dir/out" 2>"$dir/err"
     status=$?
     # --image on the command line is not given: the environment's is
-    expect 0 "--dry-run" '"other/image:2"' '"500m"' '"1Gi"' '"(secret)"' \
+    expect 0 "--dry-run" '"other/image:2"' '"500m"' '"1Gi"' '"KHNlY3JldCk="' \
         '"rank-2"' '"activeDeadlineSeconds":	90' '"my-pods-'
     checks=$((checks + 1))
     [ "$(requests 'POST pods')" -eq 0 ] || fail "--dry-run created something"

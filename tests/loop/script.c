@@ -139,7 +139,7 @@ static int orphan(void)
         left = fork();
         if (left == 0)
             _exit(0);
-        _exit(write(fds[1], &left, sizeof(left)) != sizeof(left));
+        _exit(write(fds[1], &left, sizeof(left)) == sizeof(left) ? 0 : 1);
     }
     if (child < 0 || waitpid(child, NULL, 0) != child ||
         read(fds[0], &left, sizeof(left)) != sizeof(left))

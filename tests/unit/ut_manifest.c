@@ -277,18 +277,20 @@ static void what_has_to_stay_stays(void **state)
 /* The command may be wrapped, and a Pod without our owner may have one. */
 static void what_may_change_changes(void **state)
 {
-    static const char *const templates[] = {
-        "{\"spec\":{\"containers\":[{\"name\":\"worker\",\"command\":[\"sh\","
-        "\"-c\",\"exec muster-worker --cookie /run/muster/cookie\"],"
-        "\"args\":null}]}}",
-        "{\"metadata\":{\"ownerReferences\":[{\"uid\":\"x\"}]}}",
-        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{"
-        "\"securityContext\":null,\"automountServiceAccountToken\":true}}"};
+    static const struct {
+        const char *text;
+    } templates[] = {
+        {"{\"spec\":{\"containers\":[{\"name\":\"worker\",\"command\":[\"sh\","
+         "\"-c\",\"exec muster-worker --cookie /run/muster/cookie\"],"
+         "\"args\":null}]}}"},
+        {"{\"metadata\":{\"ownerReferences\":[{\"uid\":\"x\"}]}}"},
+        {"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{"
+         "\"securityContext\":null,\"automountServiceAccountToken\":true}}"}};
     mst_pod_plan plan = plain;
 
     (void)state;
     for (size_t i = 0; i < sizeof(templates) / sizeof(templates[0]); i++) {
-        cJSON *pod_template = json_of(templates[i]);
+        cJSON *pod_template = json_of(templates[i].text);
 
         plan.pod_template = pod_template;
         cJSON_Delete(pod_of(&plan, 1, "s-1", NULL));

@@ -1,34 +1,25 @@
 #include "launch/kube/access.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
-#include "launch/kube/json.h"
+#include "launch/kube/credentials.h"
 #include "launch/kube/kubeconfig.h"
-#include "launch/kube/plugin.h"
 #include "launch/kube/secret.h"
 
 #define ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
-#define FILE_BYTES (1u << 20) /* of a token or PEM file */
 
 struct mst_kube_access {
     pthread_mutex_t lock; /* several clients ask for credentials */
     char *server, *ns, *own_ns, *source, *ca, *tls_name, *proxy;
     bool in_pod, insecure;
-    /* the user; of a pair of text and file the text wins */
-    char *token, *token_file, *user, *password;
-    char *cert, *cert_file, *key, *key_file;
-    mst_plugin *plugin;
-    mst_grant grant; /* the plugin's last; it is there when it has an end */
+    mst_credentials credentials;
 };
 
 static muster_err no_memory(muster_error *err)
@@ -51,16 +42,7 @@ void mst_kube_access_close(mst_kube_access **access)
     mst_free(a->ca);
     mst_free(a->tls_name);
     mst_drop_secret(&a->proxy); /* it may have a password in it */
-    mst_drop_secret(&a->token);
-    mst_free(a->token_file);
-    mst_drop_secret(&a->user);
-    mst_drop_secret(&a->password);
-    mst_drop_secret(&a->cert);
-    mst_free(a->cert_file);
-    mst_drop_secret(&a->key);
-    mst_free(a->key_file);
-    mst_plugin_destroy(&a->plugin);
-    mst_grant_fini(&a->grant);
+    mst_credentials_fini(&a->credentials);
     mst_free(a);
     *access = NULL;
 }
@@ -129,52 +111,7 @@ __attribute__((format(printf, 2, 3))) static bool print(char **text,
     return *text != NULL;
 }
 
-/* `text` itself, with what stands around the words wiped away. */
-static char *trimmed(char *text)
-{
-    const size_t skip = strspn(text, " \t\r\n"), all = strlen(text);
-    size_t len = all - skip;
-
-    memmove(text, text + skip, len + 1);
-    while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
-        len--;
-    sodium_memzero(text + len, all - len);
-    return text;
-}
-
-/* A file that must be there. */
-static muster_err read_file(const char *path, char **text, muster_error *err)
-{
-    const muster_err rc = mst_secret_read(path, FILE_BYTES, text, NULL, err);
-
-    if (rc == MUSTER_OK || rc == MUSTER_ENOMEM)
-        return rc;
-    if (err != NULL)
-        err->code = MUSTER_EKUBE;
-    return MUSTER_EKUBE;
-}
-
-static muster_err need_pem(const char *text, const char *what,
-                           muster_error *err)
-{
-    if (strstr(text, "-----BEGIN ") != NULL)
-        return MUSTER_OK;
-    return mst_fail(err, MUSTER_EKUBE, "there is no PEM in %s", what);
-}
-
 /* ------------------------------------------------------- of a kubeconfig -- */
-
-static muster_err copy_str(const mst_kubeconfig_part *part, const char *name,
-                           char **copy, muster_error *err)
-{
-    const char *value = NULL;
-    const muster_err rc = mst_kubeconfig_str(part, name, &value, err);
-
-    if (rc != MUSTER_OK || value == NULL)
-        return rc;
-    *copy = mst_strdup(value);
-    return *copy != NULL ? MUSTER_OK : no_memory(err);
-}
 
 static muster_err set_server(mst_kube_access *a,
                              const mst_kubeconfig_part *cluster,
@@ -219,13 +156,13 @@ static muster_err set_ca(mst_kube_access *a, const mst_kubeconfig_part *cluster,
     if (rc == MUSTER_OK && a->ca == NULL) {
         rc = mst_kubeconfig_path(cluster, "certificate-authority", &path, err);
         if (rc == MUSTER_OK && path != NULL)
-            rc = read_file(path, &a->ca, err);
+            rc = mst_credentials_file(path, &a->ca, err);
     }
     if (rc != MUSTER_OK || a->ca == NULL)
         return rc;
     snprintf(what, sizeof(what), "certificate-authority-data of the cluster %s",
              cluster->name);
-    rc = need_pem(a->ca, path != NULL ? path : what, err);
+    rc = mst_credentials_pem(a->ca, path != NULL ? path : what, err);
     if (rc == MUSTER_OK && a->insecure)
         return mst_fail(err, MUSTER_EKUBE,
                         "the cluster %s in %s has both a certificate-authority "
@@ -244,109 +181,10 @@ static muster_err set_cluster(mst_kube_access *a,
         rc = mst_kubeconfig_bool(cluster, "insecure-skip-tls-verify",
                                  &a->insecure, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(cluster, "tls-server-name", &a->tls_name, err);
+        rc = mst_kubeconfig_copy(cluster, "tls-server-name", &a->tls_name, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(cluster, "proxy-url", &a->proxy, err);
+        rc = mst_kubeconfig_copy(cluster, "proxy-url", &a->proxy, err);
     return rc == MUSTER_OK ? set_ca(a, cluster, err) : rc;
-}
-
-/* What would make us somebody else than the kubeconfig says. */
-static muster_err refuse_unknown(const mst_kubeconfig_part *user,
-                                 muster_error *err)
-{
-    static const char *const refused[][2] = {
-        {"auth-provider", "kubectl dropped it too; use its exec plugin"},
-        {"as", "muster does not impersonate"},
-        {"as-uid", "muster does not impersonate"},
-        {"as-groups", "muster does not impersonate"},
-        {"as-user-extra", "muster does not impersonate"},
-    };
-
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        const cJSON *item = mst_json_at(user->json, refused[i][0]);
-
-        if (item != NULL && !cJSON_IsNull(item))
-            return mst_fail(err, MUSTER_EKUBE,
-                            "the user %s in %s has %s, which is not supported: "
-                            "%s",
-                            user->name, user->file, refused[i][0],
-                            refused[i][1]);
-    }
-    return MUSTER_OK;
-}
-
-/* A PEM text, as data or as a file. */
-static muster_err set_pem(const mst_kubeconfig_part *user, const char *file,
-                          const char *data, char **pem, char **path,
-                          muster_error *err)
-{
-    char what[160];
-    muster_err rc = mst_kubeconfig_data(user, data, pem, err);
-
-    if (rc != MUSTER_OK)
-        return rc;
-    if (*pem == NULL)
-        return mst_kubeconfig_path(user, file, path, err);
-    snprintf(what, sizeof(what), "%s of the user %s", data, user->name);
-    return need_pem(*pem, what, err);
-}
-
-static muster_err set_certificate(mst_kube_access *a,
-                                  const mst_kubeconfig_part *user,
-                                  muster_error *err)
-{
-    muster_err rc =
-        set_pem(user, "client-certificate", "client-certificate-data", &a->cert,
-                &a->cert_file, err);
-
-    if (rc == MUSTER_OK)
-        rc = set_pem(user, "client-key", "client-key-data", &a->key,
-                     &a->key_file, err);
-    if (rc != MUSTER_OK)
-        return rc;
-    if ((a->cert != NULL || a->cert_file != NULL) !=
-        (a->key != NULL || a->key_file != NULL))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has a client-certificate without "
-                        "client-key, or a key alone",
-                        user->name, user->file);
-    return MUSTER_OK;
-}
-
-static muster_err set_user(mst_kube_access *a,
-                           const mst_kubeconfig_choice *choice,
-                           muster_error *err)
-{
-    const mst_kubeconfig_part *user = &choice->user;
-    muster_err rc;
-
-    if (user->json == NULL)
-        return MUSTER_OK;
-    rc = refuse_unknown(user, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "token", &a->token, err);
-    if (rc == MUSTER_OK)
-        rc = mst_kubeconfig_path(user, "tokenFile", &a->token_file, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "username", &a->user, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "password", &a->password, err);
-    if (rc == MUSTER_OK)
-        rc = set_certificate(a, user, err);
-    if (rc == MUSTER_OK)
-        rc = mst_plugin_create(user, &choice->cluster, a->ca, &a->plugin, err);
-    if (rc != MUSTER_OK)
-        return rc;
-    if (a->user == NULL && a->password != NULL)
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has a password without username",
-                        user->name, user->file);
-    if (a->user != NULL && (a->token != NULL || a->token_file != NULL))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has both a token and a username; "
-                        "leave one out",
-                        user->name, user->file);
-    return MUSTER_OK;
 }
 
 static muster_err use_kubeconfig(mst_kube_access *a, const mst_kubeconfig *k,
@@ -358,9 +196,9 @@ static muster_err use_kubeconfig(mst_kube_access *a, const mst_kubeconfig *k,
     if (rc == MUSTER_OK)
         rc = set_cluster(a, &choice.cluster, err);
     if (rc == MUSTER_OK)
-        rc = set_user(a, &choice, err);
+        rc = mst_credentials_read(&a->credentials, &choice, a->ca, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(&choice.context, "namespace", &a->ns, err);
+        rc = mst_kubeconfig_copy(&choice.context, "namespace", &a->ns, err);
     if (rc != MUSTER_OK)
         return rc;
     return print(&a->source, "the context %s of %s", choice.context.name,
@@ -397,10 +235,10 @@ static muster_err account_text(const mst_kube_where *where, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    rc = mst_secret_read(path, FILE_BYTES, text, NULL, NULL);
+    rc = mst_secret_read(path, MST_CREDENTIALS_BYTES, text, NULL, NULL);
     if (rc == MUSTER_ENOMEM)
         return no_memory(err);
-    if (rc == MUSTER_OK && *trimmed(*text) == '\0')
+    if (rc == MUSTER_OK && *mst_secret_trim(*text) == '\0')
         mst_drop_secret(text);
     return MUSTER_OK;
 }
@@ -428,11 +266,11 @@ static muster_err use_pod(mst_kube_access *a, const mst_kube_where *where,
                "(automountServiceAccountToken: false?)";
         return MUSTER_OK;
     }
-    rc = account_file(where, "token", &a->token_file, err);
+    rc = account_file(where, "token", &a->credentials.token_file, err);
     if (rc == MUSTER_OK)
         rc = account_text(where, "ca.crt", &a->ca, err);
     if (rc == MUSTER_OK && a->ca != NULL)
-        rc = need_pem(a->ca, "ca.crt of the service account", err);
+        rc = mst_credentials_pem(a->ca, "ca.crt of the service account", err);
     if (rc != MUSTER_OK)
         return rc;
     a->in_pod = true;
@@ -575,111 +413,6 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
 
 /* --------------------------------------------------------- credentials -- */
 
-void mst_kube_auth_fini(mst_kube_auth *auth)
-{
-    mst_drop_secret(&auth->token);
-    mst_drop_secret(&auth->user);
-    mst_drop_secret(&auth->password);
-    mst_drop_secret(&auth->cert);
-    mst_drop_secret(&auth->key);
-}
-
-/* NULL stays NULL. */
-static muster_err copy(const char *text, char **to, muster_error *err)
-{
-    *to = mst_strdup(text);
-    return text == NULL || *to != NULL ? MUSTER_OK : no_memory(err);
-}
-
-static muster_err read_pem(const char *text, const char *path, char **to,
-                           muster_error *err)
-{
-    muster_err rc;
-
-    if (path == NULL)
-        return copy(text, to, err);
-    rc = read_file(path, to, err);
-    return rc == MUSTER_OK ? need_pem(*to, path, err) : rc;
-}
-
-/* Of the file, if it can be read; else the text, if there is one. */
-static muster_err read_token(const mst_kube_access *a, char **token,
-                             muster_error *err)
-{
-    muster_err rc;
-
-    if (a->token_file == NULL)
-        return copy(a->token, token, err);
-    rc = read_file(a->token_file, token, err);
-    if (rc == MUSTER_OK && *trimmed(*token) != '\0')
-        return MUSTER_OK;
-    if (rc == MUSTER_ENOMEM)
-        return rc;
-    mst_drop_secret(token);
-    if (a->token != NULL)
-        return copy(a->token, token, err);
-    return rc != MUSTER_OK
-               ? rc
-               : mst_fail(err, MUSTER_EKUBE, "%s is empty", a->token_file);
-}
-
-/* A token becomes part of a header: nothing in it may end that. */
-static bool is_word(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text == 0x7f)
-            return false;
-    return true;
-}
-
-static muster_err ask_plugin(mst_kube_access *a, bool renew,
-                             mst_kube_auth *auth, muster_error *err)
-{
-    mst_grant grant = {0};
-    muster_err rc = MUSTER_OK;
-
-    if (renew || a->grant.until <= (int64_t)time(NULL)) {
-        rc = mst_plugin_run(a->plugin, 0, &grant, err);
-        if (rc != MUSTER_OK)
-            return rc;
-        mst_grant_fini(&a->grant);
-        a->grant = grant;
-    }
-    rc = copy(a->grant.token, &auth->token, err);
-    if (rc == MUSTER_OK && a->grant.cert != NULL) {
-        mst_drop_secret(&auth->cert);
-        mst_drop_secret(&auth->key);
-        rc = copy(a->grant.cert, &auth->cert, err);
-        if (rc == MUSTER_OK)
-            rc = copy(a->grant.key, &auth->key, err);
-    }
-    return rc;
-}
-
-static muster_err gather(mst_kube_access *a, bool renew, mst_kube_auth *auth,
-                         muster_error *err)
-{
-    muster_err rc = read_token(a, &auth->token, err);
-
-    if (rc == MUSTER_OK)
-        rc = copy(a->user, &auth->user, err);
-    if (rc == MUSTER_OK)
-        rc = copy(a->password, &auth->password, err);
-    if (rc == MUSTER_OK)
-        rc = read_pem(a->cert, a->cert_file, &auth->cert, err);
-    if (rc == MUSTER_OK)
-        rc = read_pem(a->key, a->key_file, &auth->key, err);
-    if (rc == MUSTER_OK && a->plugin != NULL && auth->token == NULL &&
-        auth->user == NULL)
-        rc = ask_plugin(a, renew, auth, err);
-    if (rc == MUSTER_OK && auth->token != NULL && !is_word(auth->token))
-        rc = mst_fail(err, MUSTER_EKUBE,
-                      "the token of %s has white space or bytes in it that no "
-                      "token has",
-                      a->source);
-    return rc;
-}
-
 muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
                              mst_kube_auth *auth, muster_error *err)
 {
@@ -687,14 +420,24 @@ muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
     muster_err rc;
 
     pthread_mutex_lock(&a->lock);
-    rc = gather(a, renew, &got, err);
+    rc = mst_credentials_get(&a->credentials, renew, &got, err);
     pthread_mutex_unlock(&a->lock);
-    if (rc != MUSTER_OK) {
-        mst_kube_auth_fini(&got);
-        return rc == MUSTER_ENOMEM
-                   ? rc
-                   : mst_because(err, rc, "credentials of %s", a->source);
+
+    if (rc == MUSTER_OK) {
+        *auth = got;
+        return rc;
     }
-    *auth = got;
-    return MUSTER_OK;
+    mst_kube_auth_fini(&got);
+    return rc == MUSTER_ENOMEM
+               ? rc
+               : mst_because(err, rc, "credentials of %s", a->source);
+}
+
+void mst_kube_auth_fini(mst_kube_auth *auth)
+{
+    mst_drop_secret(&auth->token);
+    mst_drop_secret(&auth->user);
+    mst_drop_secret(&auth->password);
+    mst_drop_secret(&auth->cert);
+    mst_drop_secret(&auth->key);
 }

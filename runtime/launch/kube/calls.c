@@ -61,7 +61,7 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
     if (rc == MUSTER_EDENIED &&
         mst_refusal_of(r.status, r.answer) == MST_REFUSAL_RBAC)
         mst_fail(err, rc,
-                 "%.400s; or --cookie-via env, which shows cookies "
+                 "%.800s; or --cookie-via env, which shows cookies "
                  "to whoever may read Pods",
                  r.err.text);
     if (rc != MUSTER_OK && err != NULL)

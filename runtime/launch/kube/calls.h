@@ -18,12 +18,12 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
                                    bool *unclear, muster_error *err);
 
 typedef struct mst_call_pod {
-    uint32_t rank, incarnation;
     const char *name, *secret, *cookie;
+    uint32_t rank, incarnation;
     /* the outcome */
     muster_err rc;
-    muster_error err;
     bool unclear; /* it may have been created all the same */
+    muster_error err;
 } mst_call_pod;
 
 /* At most MST_KUBE_WIDTH of them, beside each other. */

@@ -60,7 +60,7 @@ static size_t put_data(char *at, const mst_secret_item *items, size_t n)
                               sodium_base64_VARIANT_ORIGINAL);
             at += strlen(at);
         } else {
-            at += sprintf(at, "(secret)");
+            at += sprintf(at, "KHNlY3JldCk="); /* "(secret)" */
         }
         *at++ = '"';
     }
@@ -70,25 +70,25 @@ static size_t put_data(char *at, const mst_secret_item *items, size_t n)
 
 muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
                                const mst_secret_item *items, size_t n,
-                               char **out, size_t *len, muster_error *err)
+                               char **text, size_t *len, muster_error *err)
 {
     MST_AUTO(mst_drop_json) cJSON *secret = frame(plan, name);
     char *head = secret != NULL ? cJSON_PrintUnformatted(secret) : NULL;
     size_t used, room;
-    char *text;
+    char *made;
 
     if (head == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a Secret");
     used = strlen(head);
     room = used + data_bytes(items, n);
-    text = mst_alloc(room);
-    if (text != NULL) {
-        memcpy(text, head, used);
+    made = mst_alloc(room);
+    if (made != NULL) {
+        memcpy(made, head, used);
         used--; /* its last brace */
-        used += put_data(text + used, items, n);
-        *out = text;
+        used += put_data(made + used, items, n);
+        *text = made;
         *len = used;
     }
     cJSON_free(head);
-    return text != NULL ? MUSTER_OK : mst_fail(err, MUSTER_ENOMEM, "a Secret");
+    return made != NULL ? MUSTER_OK : mst_fail(err, MUSTER_ENOMEM, "a Secret");
 }

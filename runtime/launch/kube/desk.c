@@ -30,7 +30,7 @@ static void not_created(mst_fleet *f, mst_fleet_pod *p, const char *why)
 
     forget_cookie(p);
     p->state = MST_FLEET_NONE;
-    snprintf(text, sizeof(text), "was not created: %.380s", why);
+    snprintf(text, sizeof(text), "was not created: %.780s", why);
     mst_fleet_over(f, p, text);
 }
 
@@ -154,7 +154,7 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
     if (c->rc != MUSTER_OK) { /* it may have been: it is deleted */
         char text[MST_VERDICT_TEXT];
 
-        snprintf(text, sizeof(text), "may not have been created: %.370s",
+        snprintf(text, sizeof(text), "may not have been created: %.770s",
                  c->err.text);
         mst_fleet_over(f, p, text);
         p->drop = true;
@@ -256,7 +256,12 @@ static bool to_delete(const mst_fleet *f, const mst_fleet_pod *p)
 
 static int grace_of(const mst_fleet_pod *p)
 {
-    return p->ended || p->status.unreachable ? 0 : 1;
+    /* what never ran has nothing to end; the kubelet would take its time */
+    const bool never = p->status.phase == MST_POD_UNSCHEDULABLE ||
+                       p->status.phase == MST_POD_PULLING ||
+                       p->status.phase == MST_POD_HOPELESS;
+
+    return p->ended || p->bye || never || p->status.unreachable ? 0 : 1;
 }
 
 /* With the lock; leaves it meanwhile. */
@@ -337,7 +342,7 @@ static size_t left(mst_fleet *f, mst_fleet_pod **pods, size_t most,
     TAILQ_FOREACH (p, &f->all, of_all) {
         if (!to_delete(f, p))
             continue;
-        *running = *running || !p->ended;
+        *running = *running || grace_of(p) > 0;
         if (n < most)
             pods[n] = p;
         n++;

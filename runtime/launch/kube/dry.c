@@ -91,6 +91,7 @@ muster_err muster_manifests(const muster_options *options, uint32_t n,
     MST_AUTO(drop_plan) mst_plan *plan = NULL;
     uint8_t id[16];
     char session[2 * sizeof(id) + 1];
+    const mst_plan_setup setup = {o->kube, session, o->worker, o->env};
     mst_log log;
     muster_err rc;
 
@@ -102,7 +103,7 @@ muster_err muster_manifests(const muster_options *options, uint32_t n,
     randombytes_buf(id, sizeof(id));
     sodium_bin2hex(session, sizeof(session), id, sizeof(id));
     mst_log_init(&log, o->log_level, o->on_log, o->arg);
-    rc = mst_plan_create(o->kube, session, o->worker, o->env, &log, &plan, err);
+    rc = mst_plan_create(&setup, &log, &plan, err);
     if (rc == MUSTER_OK)
         rc = print(plan, n, text, err);
     mst_log_fini(&log);

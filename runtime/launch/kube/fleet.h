@@ -25,7 +25,7 @@
 #include "launch/kube/watch.h"
 #include "launch/launcher.h"
 
-#define MST_VERDICT_TEXT 400
+#define MST_VERDICT_TEXT 800
 #define MST_LINE_TEXT 128 /* of a last line */
 
 /* The cookies of some Pods that were asked for together. */
@@ -61,6 +61,8 @@ typedef struct mst_fleet_pod {
     bool ready;    /* it was */
     bool bad;      /* it ended otherwise than it was told: see keep */
     bool ended;    /* its container has */
+    bool bye;      /* it said that it ends, as it was told */
+    bool leaving;  /* the same, for another reason */
     /* to do at the desk */
     bool in_todo, judge, drop;
     bool deleted; /* the server said so, and it was not us */
@@ -108,6 +110,9 @@ void mst_fleet_todo(mst_fleet *f, mst_fleet_pod *p);
 void mst_fleet_news(mst_fleet *f, mst_fleet_pod *p);
 /* It is over, in these words or, NULL, in those that are there: told once. */
 void mst_fleet_over(mst_fleet *f, mst_fleet_pod *p, const char *verdict);
+/* Somebody deletes it, and it has heard of that: the rest of its end tells no
+ * more. */
+void mst_fleet_look(mst_fleet *f, mst_fleet_pod *p);
 /* It needs its Secret no more. */
 void mst_fleet_release(mst_fleet *f, mst_fleet_pod *p);
 /* Ended and not to be looked at, or to be ended by this. */

@@ -77,7 +77,7 @@ int64_t mst_json_int(const cJSON *json, const char *path, int64_t absent)
         return absent;
     number = item->valuedouble;
     /* 2^63 is a double, 2^63 - 1 is not */
-    if (!(number >= -0x1p63 && number < 0x1p63) ||
+    if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) ||
         number != (double)(int64_t)number)
         return absent;
     return (int64_t)number;

@@ -174,11 +174,14 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
     mst_fleet *f = (mst_fleet *)self;
     mst_fleet_pod *p;
 
-    (void)how;
     pthread_mutex_lock(&f->lock);
     p = find(f, rank);
-    if (p != NULL && !p->unwanted) {
+    if (p != NULL && how == MST_END_ASK) {
+        p->leaving = true;
+        mst_fleet_look(f, p);
+    } else if (p != NULL && !p->unwanted) {
         p->unwanted = true;
+        p->bye = how == MST_END_GONE;
         mst_fleet_over(f, p, "");
         p->drop = true;
         mst_fleet_todo(f, p);
@@ -365,11 +368,27 @@ static void set_base(mst_fleet *f)
         f->base.listen = f->plan->address;
 }
 
+/* Threads and descriptors; with a plan. */
+static muster_err begin(mst_fleet *f, muster_error *err)
+{
+    muster_err rc;
+
+    set_base(f);
+    f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (f->wake_fd < 0)
+        return mst_fail_sys(err, errno, "eventfd");
+    rc = mst_poll_add(f->poll, &f->wake, f->wake_fd, EPOLLIN, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    f->has_desk = pthread_create(&f->desk, NULL, mst_fleet_desk, f) == 0;
+    return f->has_desk
+               ? MUSTER_OK
+               : mst_fail_sys(err, EAGAIN, "a thread for the API server");
+}
+
 muster_err mst_kube_create(mst_launcher **launcher, mst_poll *poll,
-                           mst_log *log, const muster_kube_options *o,
-                           const char *session, const char *worker,
-                           const char *const *env, mst_report_fn report,
-                           void *arg, muster_error *err)
+                           mst_log *log, const mst_plan_setup *setup,
+                           mst_report_fn report, void *arg, muster_error *err)
 {
     mst_fleet *f = mst_calloc(1, sizeof(*f));
     muster_err rc;
@@ -391,20 +410,9 @@ muster_err mst_kube_create(mst_launcher **launcher, mst_poll *poll,
     mst_cond_init(&f->work);
     f->base.destroy = destroy;
     *launcher = &f->base;
-    rc = mst_plan_create(o, session, worker, env, log, &f->plan, err);
+    rc = mst_plan_create(setup, log, &f->plan, err);
     if (rc == MUSTER_OK)
-        set_base(f);
-    if (rc == MUSTER_OK) {
-        f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        rc = f->wake_fd < 0
-                 ? mst_fail_sys(err, errno, "eventfd")
-                 : mst_poll_add(poll, &f->wake, f->wake_fd, EPOLLIN, err);
-    }
-    if (rc == MUSTER_OK) {
-        f->has_desk = pthread_create(&f->desk, NULL, mst_fleet_desk, f) == 0;
-        if (!f->has_desk)
-            rc = mst_fail_sys(err, EAGAIN, "a thread for the API server");
-    }
+        rc = begin(f, err);
     if (rc != MUSTER_OK)
         destroy(launcher);
     return rc;

@@ -8,24 +8,18 @@
 #ifndef MST_KUBE_H
 #define MST_KUBE_H
 
-#include <muster/kube.h>
-
 #include "base/log.h"
 #include "base/poll.h"
+#include "launch/kube/plan.h"
 #include "launch/launcher.h"
 
-/* Find the server, and what all workers have in common (see plan.h).
- *
- *   session        public id; borrowed, as are worker and env, until destroy
- *   worker, env    see plan.h
+/* Find the server, and what all workers have in common.
  *
  * Errors: MUSTER_EKUBE, MUSTER_ENOSERVER, MUSTER_EDENIED, MUSTER_ESYS,
  *         MUSTER_ENOMEM
  */
 muster_err mst_kube_create(mst_launcher **launcher, mst_poll *poll,
-                           mst_log *log, const muster_kube_options *o,
-                           const char *session, const char *worker,
-                           const char *const *env, mst_report_fn report,
-                           void *arg, muster_error *err);
+                           mst_log *log, const mst_plan_setup *setup,
+                           mst_report_fn report, void *arg, muster_error *err);
 
 #endif

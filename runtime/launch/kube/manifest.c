@@ -350,20 +350,20 @@ static muster_err change_pod(const mst_pod_plan *plan, uint32_t rank,
 
 muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
                             uint32_t incarnation, const char *secret,
-                            const char *cookie, cJSON **out, muster_error *err)
+                            const char *cookie, cJSON **pod, muster_error *err)
 {
-    MST_AUTO(mst_drop_json) cJSON *pod = cJSON_CreateObject();
+    MST_AUTO(mst_drop_json) cJSON *made = cJSON_CreateObject();
     muster_err rc;
 
-    if (pod == NULL || !mst_json_set_str(pod, "apiVersion", "v1") ||
-        !mst_json_set_str(pod, "kind", "Pod") ||
-        !add_metadata(plan, rank, incarnation, pod) ||
-        !add_spec(plan, rank, secret, cookie, pod))
+    if (made == NULL || !mst_json_set_str(made, "apiVersion", "v1") ||
+        !mst_json_set_str(made, "kind", "Pod") ||
+        !add_metadata(plan, rank, incarnation, made) ||
+        !add_spec(plan, rank, secret, cookie, made))
         return mst_fail(err, MUSTER_ENOMEM, "the Pod of rank %u", rank);
-    rc = change_pod(plan, rank, pod, err);
+    rc = change_pod(plan, rank, made, err);
     if (rc == MUSTER_OK)
-        rc = mst_manifest_keeps(plan, rank, incarnation, secret, pod, err);
+        rc = mst_manifest_keeps(plan, rank, incarnation, secret, made, err);
     if (rc == MUSTER_OK)
-        *out = MST_MOVE(pod);
+        *pod = MST_MOVE(made);
     return rc;
 }

@@ -212,23 +212,24 @@ static muster_err find_out(mst_plan *plan, const muster_kube_options *o,
     return rc;
 }
 
-muster_err mst_plan_create(const muster_kube_options *o, const char *session,
-                           const char *worker, const char *const *env,
-                           mst_log *log, mst_plan **out, muster_error *err)
+muster_err mst_plan_create(const mst_plan_setup *setup, mst_log *log,
+                           mst_plan **out, muster_error *err)
 {
     const muster_kube_options defaults = MUSTER_KUBE_OPTIONS_INIT;
+    const muster_kube_options *o =
+        setup->options != NULL ? setup->options : &defaults;
     mst_plan *plan;
-    muster_err rc = check(o != NULL ? o : &defaults, err);
+    muster_err rc = check(o, err);
 
     if (rc != MUSTER_OK)
         return rc;
     plan = mst_calloc(1, sizeof(*plan));
     if (plan == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "the launcher k8s");
-    plan->pod.session = session;
-    plan->pod.worker = worker;
-    plan->pod.env = env;
-    rc = find_out(plan, o != NULL ? o : &defaults, log, err);
+    plan->pod.session = setup->session;
+    plan->pod.worker = setup->worker;
+    plan->pod.env = setup->env;
+    rc = find_out(plan, o, log, err);
     if (rc == MUSTER_OK)
         rc = mst_manifest_check(&plan->pod, err);
     if (rc == MUSTER_OK)

@@ -21,21 +21,24 @@ typedef struct mst_plan {
     char address[64];  /* of the manager's Pod; "": not known */
 } mst_plan;
 
+/* What there is to know before. All of it is borrowed for as long as the plan
+ * lives, but the options, which are copied. */
+typedef struct mst_plan_setup {
+    const muster_kube_options *options; /* NULL: all defaults */
+    const char *session;                /* public id */
+    const char *worker;     /* path in the image; NULL: muster-worker */
+    const char *const *env; /* of workers; may be NULL */
+} mst_plan_setup;
+
 /* Find out everything.
- *
- *   o         NULL: all defaults
- *   session   public id; borrowed for as long as the plan lives
- *   worker    path in the image; NULL: muster-worker
- *   env       borrowed for as long as the plan lives; may be NULL
  *
  * In a Pod this makes one request: for that Pod. Where that is refused, what
  * it would have told must be said (the image), and workers have no owner.
  *
  * Errors: MUSTER_EKUBE, MUSTER_ENOSERVER, MUSTER_EDENIED, MUSTER_ENOMEM
  */
-muster_err mst_plan_create(const muster_kube_options *o, const char *session,
-                           const char *worker, const char *const *env,
-                           mst_log *log, mst_plan **plan, muster_error *err);
+muster_err mst_plan_create(const mst_plan_setup *setup, mst_log *log,
+                           mst_plan **out, muster_error *err);
 void mst_plan_destroy(mst_plan **plan);
 
 #endif

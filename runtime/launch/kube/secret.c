@@ -90,8 +90,11 @@ muster_err mst_secret_read(const char *path, size_t most, char **text,
     if (fd < 0)
         return mst_fail_sys(err, errno, "cannot read %s", path);
     rc = read_all(fd, path, most, &all, &n, err);
-    if (rc == MUSTER_OK && len == NULL && memchr(all, '\0', n) != NULL)
+    if (rc == MUSTER_OK && len == NULL && all != NULL &&
+        memchr(all, '\0', n) != NULL)
         rc = mst_fail(err, MUSTER_EINVAL, "%s is no text", path);
+    if (rc == MUSTER_OK && all == NULL)
+        rc = mst_fail(err, MUSTER_ENOMEM, "%s", path);
     if (rc != MUSTER_OK) {
         if (all != NULL)
             sodium_memzero(all, n);
@@ -123,4 +126,16 @@ muster_err mst_secret_decode(const char *base64, char **text)
     bytes[n] = '\0';
     *text = bytes;
     return MUSTER_OK;
+}
+
+char *mst_secret_trim(char *text)
+{
+    const size_t skip = strspn(text, " \t\r\n"), all = strlen(text);
+    size_t len = all - skip;
+
+    memmove(text, text + skip, len + 1);
+    while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+        len--;
+    sodium_memzero(text + len, all - len);
+    return text;
 }

@@ -72,6 +72,16 @@ static void ended(mst_fleet *f, mst_fleet_pod *p)
     mst_fleet_todo(f, p);
 }
 
+void mst_fleet_look(mst_fleet *f, mst_fleet_pod *p)
+{
+    if (!p->leaving || !p->status.deleting || p->told || p->judge)
+        return;
+    p->deleted = true;
+    p->bad = true;
+    p->judge = true;
+    mst_fleet_todo(f, p);
+}
+
 static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
 {
     mst_fleet *f = (mst_fleet *)arg;
@@ -95,6 +105,7 @@ static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
             ended(f, p);
         else
             tell_waits(f, p);
+        mst_fleet_look(f, p);
     }
     pthread_mutex_unlock(&f->lock);
 }

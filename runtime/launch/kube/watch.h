@@ -4,9 +4,9 @@
  * stream ends (bookmarks keep that fresh); lists again after 410 in either
  * form (a status, or an ERROR event on a 200) and tells what went missing
  * meanwhile as DELETED, with what was known of it last: its metadata without
- * annotations, spec.nodeName and status. What changed nothing is not told. While
- * the server is away it tries again with jittered backoff for as long as it
- * takes. A server that refuses what it allowed before may just have started:
+ * annotations, spec.nodeName and status. What changed nothing is not told.
+ * While the server is away it tries again with jittered backoff for as long as
+ * it takes. A server that refuses what it allowed before may just have started:
  * for 15 s that, too, is "away".
  */
 #ifndef MST_KUBE_WATCH_H

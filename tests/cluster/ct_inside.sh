@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# ct_inside.sh - a manager in a Pod: who its workers are, what they print, a
+# second launch, and the same as a Job.
+# shellcheck source=tests/cluster/lib.sh
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+new_namespace
+say "a manager in a Pod, 2 workers"
+manager one run -n 2 "$script" where
+ends one 60
+ended one 0
+said one '^is_k8s: true$'
+said one '^size: 2$'
+for rank in 1 2; do
+    pod=$(sed -n "s/^where $rank: //p" "$work/one.log")
+    same "worker $rank is the Pod" "${pod%-*-*}" one-worker
+    same "its line, with its rank" \
+        "$(log one "^From worker $rank:	hello from $pod\$")" 1
+done
+unsaid one '[Ee]rror'
+nothing_left
+
+say "two launches on one runtime"
+manager two run -n 1 "$script" twice
+ends two 60
+ended two 0
+said two '^size: 2$'
+said two '^where 2: two-worker-'
+nothing_left
+
+say "a Job"
+job jobbed run -n 2 "$script" where
+check "the Job is complete" eventually 60 \
+    k wait --for=condition=complete --timeout=1s job/jobbed
+pod=$(k get pods -l job-name=jobbed -o 'jsonpath={.items[0].metadata.name}')
+k logs "$pod" >"$work/jobbed.log"
+said jobbed '^size: 2$'
+nothing_left
+
+say "the workers run the manager's image, unless it is said otherwise"
+manager napping run -n 1 "$script" nap 4000
+says napping 40 begun
+same "the worker's image" "$(workers -o \
+    'jsonpath={.items[0].spec.containers[0].image}')" "$IMAGE"
+ends napping 60
+ended napping 0
+finish
