@@ -321,7 +321,7 @@ static void many_are_known_and_memory_may_end(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        char text[32];
+        char text[48];
 
         snprintf(text, sizeof(text), "p%d u%d %d", i, i, i);
         event(&known, MST_KUBE_ADDED, text, &h);

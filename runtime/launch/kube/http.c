@@ -98,7 +98,7 @@ void mst_kube_http_stop(mst_kube_http *http)
 }
 
 /* --------------------------------------------------------------- SIGPIPE --
- * OpenSSL writes to sockets without MSG_NOSIGNAL. */
+ * Under some releases of libcurl, OpenSSL writes without MSG_NOSIGNAL. */
 
 typedef struct pipe_mask {
     sigset_t old;
