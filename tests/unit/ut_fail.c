@@ -39,7 +39,7 @@ static void layers_put_their_words_in_front(void **state)
 
 static void a_text_is_one_line_and_whole_characters(void **state)
 {
-    char longer[600];
+    char longer[MUSTER_ERROR_TEXT + 88];
     muster_error err;
 
     (void)state;
@@ -61,7 +61,7 @@ static void a_text_is_one_line_and_whole_characters(void **state)
 /* Words in front push the end of a text out: whole characters go, no part. */
 static void a_nested_text_loses_whole_characters(void **state)
 {
-    char longer[600];
+    char longer[MUSTER_ERROR_TEXT + 88];
 
     (void)state;
     for (size_t i = 0; i + 3 < sizeof(longer); i += 3)

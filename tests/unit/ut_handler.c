@@ -135,7 +135,7 @@ static void more_than_there_can_be_is_refused(void **state)
 static void a_failure_keeps_its_words_and_its_number(void **state)
 {
     muster_ctx ctx = {0};
-    char words[600];
+    char words[MUSTER_ERROR_TEXT + 88];
 
     (void)state;
     assert_false(ctx.failed);

@@ -101,6 +101,54 @@ static void each_case_gives_what_it_should(void **state)
     }
 }
 
+/* An element that the template does not name stays, and one that it names
+ * keeps what the template does not say. */
+static void each_list_is_merged_by_its_key(void **state)
+{
+    static const char *const lists[][2] = {
+        {"containers", "name"},
+        {"initContainers", "name"},
+        {"ephemeralContainers", "name"},
+        {"env", "name"},
+        {"volumes", "name"},
+        {"imagePullSecrets", "name"},
+        {"volumeMounts", "mountPath"},
+        {"volumeDevices", "devicePath"},
+        {"ports", "containerPort"},
+        {"hostAliases", "ip"},
+        {"topologySpreadConstraints", "topologyKey"},
+        {"resourceClaims", "name"},
+        {"schedulingGates", "name"},
+        {"ownerReferences", "uid"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const char *list = lists[i][0], *key = lists[i][1];
+        char text[256];
+        cJSON *into, *patch, *want;
+
+        snprintf(text, sizeof(text),
+                 "{\"%s\":[{\"%s\":\"1\",\"x\":1},{\"%s\":\"2\"}]}", list, key,
+                 key);
+        into = json_of(text);
+        snprintf(text, sizeof(text),
+                 "{\"%s\":[{\"%s\":\"3\"},{\"%s\":\"1\",\"y\":1}]}", list, key,
+                 key);
+        patch = json_of(text);
+        snprintf(text, sizeof(text),
+                 "{\"%s\":[{\"%s\":\"1\",\"x\":1,\"y\":1},"
+                 "{\"%s\":\"2\"},{\"%s\":\"3\"}]}",
+                 list, key, key, key);
+        want = json_of(text);
+        assert_int_equal(mst_merge(into, patch, NULL), MUSTER_OK);
+        if (golden_compare(list, want, into) != 0)
+            fail_msg("%s", list);
+        cJSON_Delete(into);
+        cJSON_Delete(patch);
+        cJSON_Delete(want);
+    }
+}
+
 static void what_cannot_be_merged_is_refused(void **state)
 {
     static const struct {
@@ -162,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_case_gives_what_it_should),
+        cmocka_unit_test(each_list_is_merged_by_its_key),
         cmocka_unit_test(what_cannot_be_merged_is_refused),
         cmocka_unit_test(a_merge_without_memory_says_so)};
 

@@ -1,24 +1,32 @@
 #include "launch/kube/access.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
-#include "launch/kube/json.h"
+#include "launch/kube/credentials.h"
 #include "launch/kube/kubeconfig.h"
-#include "launch/kube/place.h"
-#include "launch/kube/plugin.h"
 #include "launch/kube/secret.h"
 
 #define ACCOUNT_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
+
+struct mst_kube_access {
+    pthread_mutex_t lock; /* several clients ask for credentials */
+    char *server, *ns, *own_ns, *source, *ca, *tls_name, *proxy;
+    bool in_pod, insecure;
+    mst_credentials credentials;
+};
+
+static muster_err no_memory(muster_error *err)
+{
+    return mst_fail(err, MUSTER_ENOMEM,
+                    "no memory for access to the API server");
+}
 
 void mst_kube_access_close(mst_kube_access **access)
 {
@@ -34,16 +42,7 @@ void mst_kube_access_close(mst_kube_access **access)
     mst_free(a->ca);
     mst_free(a->tls_name);
     mst_drop_secret(&a->proxy); /* it may have a password in it */
-    mst_drop_secret(&a->token);
-    mst_free(a->token_file);
-    mst_drop_secret(&a->user);
-    mst_drop_secret(&a->password);
-    mst_drop_secret(&a->cert);
-    mst_free(a->cert_file);
-    mst_drop_secret(&a->key);
-    mst_free(a->key_file);
-    mst_plugin_destroy(&a->plugin);
-    mst_grant_fini(&a->grant);
+    mst_credentials_fini(&a->credentials);
     mst_free(a);
     *access = NULL;
 }
@@ -114,18 +113,6 @@ __attribute__((format(printf, 2, 3))) static bool print(char **text,
 
 /* ------------------------------------------------------- of a kubeconfig -- */
 
-static muster_err copy_str(const mst_kubeconfig_part *part, const char *name,
-                           char **copy, muster_error *err)
-{
-    const char *value = NULL;
-    const muster_err rc = mst_kubeconfig_str(part, name, &value, err);
-
-    if (rc != MUSTER_OK || value == NULL)
-        return rc;
-    *copy = mst_strdup(value);
-    return *copy != NULL ? MUSTER_OK : mst_place_no_memory(err);
-}
-
 static muster_err set_server(mst_kube_access *a,
                              const mst_kubeconfig_part *cluster,
                              muster_error *err)
@@ -155,7 +142,7 @@ static muster_err set_server(mst_kube_access *a,
                         "https://HOST[:PORT][/PATH]",
                         cluster->name, cluster->file);
     return print(&a->server, "%.*s", (int)len, url) ? MUSTER_OK
-                                                    : mst_place_no_memory(err);
+                                                    : no_memory(err);
 }
 
 static muster_err set_ca(mst_kube_access *a, const mst_kubeconfig_part *cluster,
@@ -169,13 +156,13 @@ static muster_err set_ca(mst_kube_access *a, const mst_kubeconfig_part *cluster,
     if (rc == MUSTER_OK && a->ca == NULL) {
         rc = mst_kubeconfig_path(cluster, "certificate-authority", &path, err);
         if (rc == MUSTER_OK && path != NULL)
-            rc = mst_place_read(path, &a->ca, err);
+            rc = mst_credentials_file(path, &a->ca, err);
     }
     if (rc != MUSTER_OK || a->ca == NULL)
         return rc;
     snprintf(what, sizeof(what), "certificate-authority-data of the cluster %s",
              cluster->name);
-    rc = mst_place_pem(a->ca, path != NULL ? path : what, err);
+    rc = mst_credentials_pem(a->ca, path != NULL ? path : what, err);
     if (rc == MUSTER_OK && a->insecure)
         return mst_fail(err, MUSTER_EKUBE,
                         "the cluster %s in %s has both a certificate-authority "
@@ -194,109 +181,10 @@ static muster_err set_cluster(mst_kube_access *a,
         rc = mst_kubeconfig_bool(cluster, "insecure-skip-tls-verify",
                                  &a->insecure, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(cluster, "tls-server-name", &a->tls_name, err);
+        rc = mst_kubeconfig_copy(cluster, "tls-server-name", &a->tls_name, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(cluster, "proxy-url", &a->proxy, err);
+        rc = mst_kubeconfig_copy(cluster, "proxy-url", &a->proxy, err);
     return rc == MUSTER_OK ? set_ca(a, cluster, err) : rc;
-}
-
-/* What would make us somebody else than the kubeconfig says. */
-static muster_err refuse_unknown(const mst_kubeconfig_part *user,
-                                 muster_error *err)
-{
-    static const char *const refused[][2] = {
-        {"auth-provider", "kubectl dropped it too; use its exec plugin"},
-        {"as", "muster does not impersonate"},
-        {"as-uid", "muster does not impersonate"},
-        {"as-groups", "muster does not impersonate"},
-        {"as-user-extra", "muster does not impersonate"},
-    };
-
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        const cJSON *item = mst_json_at(user->json, refused[i][0]);
-
-        if (item != NULL && !cJSON_IsNull(item))
-            return mst_fail(err, MUSTER_EKUBE,
-                            "the user %s in %s has %s, which is not supported: "
-                            "%s",
-                            user->name, user->file, refused[i][0],
-                            refused[i][1]);
-    }
-    return MUSTER_OK;
-}
-
-/* A PEM text, as data or as a file. */
-static muster_err set_pem(const mst_kubeconfig_part *user, const char *file,
-                          const char *data, char **pem, char **path,
-                          muster_error *err)
-{
-    char what[160];
-    muster_err rc = mst_kubeconfig_data(user, data, pem, err);
-
-    if (rc != MUSTER_OK)
-        return rc;
-    if (*pem == NULL)
-        return mst_kubeconfig_path(user, file, path, err);
-    snprintf(what, sizeof(what), "%s of the user %s", data, user->name);
-    return mst_place_pem(*pem, what, err);
-}
-
-static muster_err set_certificate(mst_kube_access *a,
-                                  const mst_kubeconfig_part *user,
-                                  muster_error *err)
-{
-    muster_err rc =
-        set_pem(user, "client-certificate", "client-certificate-data", &a->cert,
-                &a->cert_file, err);
-
-    if (rc == MUSTER_OK)
-        rc = set_pem(user, "client-key", "client-key-data", &a->key,
-                     &a->key_file, err);
-    if (rc != MUSTER_OK)
-        return rc;
-    if ((a->cert != NULL || a->cert_file != NULL) !=
-        (a->key != NULL || a->key_file != NULL))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has a client-certificate without "
-                        "client-key, or a key alone",
-                        user->name, user->file);
-    return MUSTER_OK;
-}
-
-static muster_err set_user(mst_kube_access *a,
-                           const mst_kubeconfig_choice *choice,
-                           muster_error *err)
-{
-    const mst_kubeconfig_part *user = &choice->user;
-    muster_err rc;
-
-    if (user->json == NULL)
-        return MUSTER_OK;
-    rc = refuse_unknown(user, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "token", &a->token, err);
-    if (rc == MUSTER_OK)
-        rc = mst_kubeconfig_path(user, "tokenFile", &a->token_file, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "username", &a->user, err);
-    if (rc == MUSTER_OK)
-        rc = copy_str(user, "password", &a->password, err);
-    if (rc == MUSTER_OK)
-        rc = set_certificate(a, user, err);
-    if (rc == MUSTER_OK)
-        rc = mst_plugin_create(user, &choice->cluster, a->ca, &a->plugin, err);
-    if (rc != MUSTER_OK)
-        return rc;
-    if (a->user == NULL && a->password != NULL)
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has a password without username",
-                        user->name, user->file);
-    if (a->user != NULL && (a->token != NULL || a->token_file != NULL))
-        return mst_fail(err, MUSTER_EKUBE,
-                        "the user %s in %s has both a token and a username; "
-                        "leave one out",
-                        user->name, user->file);
-    return MUSTER_OK;
 }
 
 static muster_err use_kubeconfig(mst_kube_access *a, const mst_kubeconfig *k,
@@ -308,15 +196,15 @@ static muster_err use_kubeconfig(mst_kube_access *a, const mst_kubeconfig *k,
     if (rc == MUSTER_OK)
         rc = set_cluster(a, &choice.cluster, err);
     if (rc == MUSTER_OK)
-        rc = set_user(a, &choice, err);
+        rc = mst_credentials_read(&a->credentials, &choice, a->ca, err);
     if (rc == MUSTER_OK)
-        rc = copy_str(&choice.context, "namespace", &a->ns, err);
+        rc = mst_kubeconfig_copy(&choice.context, "namespace", &a->ns, err);
     if (rc != MUSTER_OK)
         return rc;
     return print(&a->source, "the context %s of %s", choice.context.name,
                  choice.context.file)
                ? MUSTER_OK
-               : mst_place_no_memory(err);
+               : no_memory(err);
 }
 
 /* ------------------------------------------------------------ of a Pod -- */
@@ -335,8 +223,7 @@ static muster_err account_file(const mst_kube_where *where, const char *name,
     const char *dir =
         where->account_dir != NULL ? where->account_dir : ACCOUNT_DIR;
 
-    return print(path, "%s/%s", dir, name) ? MUSTER_OK
-                                           : mst_place_no_memory(err);
+    return print(path, "%s/%s", dir, name) ? MUSTER_OK : no_memory(err);
 }
 
 /* A file of the service account; *text is NULL where it cannot be read. */
@@ -348,10 +235,10 @@ static muster_err account_text(const mst_kube_where *where, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    rc = mst_secret_read(path, MST_PLACE_BYTES, text, NULL, NULL);
+    rc = mst_secret_read(path, MST_CREDENTIALS_BYTES, text, NULL, NULL);
     if (rc == MUSTER_ENOMEM)
-        return mst_place_no_memory(err);
-    if (rc == MUSTER_OK && *mst_place_trimmed(*text) == '\0')
+        return no_memory(err);
+    if (rc == MUSTER_OK && *mst_secret_trim(*text) == '\0')
         mst_drop_secret(text);
     return MUSTER_OK;
 }
@@ -379,11 +266,11 @@ static muster_err use_pod(mst_kube_access *a, const mst_kube_where *where,
                "(automountServiceAccountToken: false?)";
         return MUSTER_OK;
     }
-    rc = account_file(where, "token", &a->token_file, err);
+    rc = account_file(where, "token", &a->credentials.token_file, err);
     if (rc == MUSTER_OK)
         rc = account_text(where, "ca.crt", &a->ca, err);
     if (rc == MUSTER_OK && a->ca != NULL)
-        rc = mst_place_pem(a->ca, "ca.crt of the service account", err);
+        rc = mst_credentials_pem(a->ca, "ca.crt of the service account", err);
     if (rc != MUSTER_OK)
         return rc;
     a->in_pod = true;
@@ -391,7 +278,7 @@ static muster_err use_pod(mst_kube_access *a, const mst_kube_where *where,
                  six ? "]" : "", port) &&
                    print(&a->source, "the service account of this Pod")
                ? MUSTER_OK
-               : mst_place_no_memory(err);
+               : no_memory(err);
 }
 
 /* ------------------------------------------------------------- looking -- */
@@ -414,7 +301,7 @@ static muster_err try_home(mst_kube_access *a, const char *context, bool *found,
     if (home == NULL)
         return MUSTER_OK;
     if (!print(&path, "%s/.kube/config", home))
-        return mst_place_no_memory(err);
+        return no_memory(err);
     rc = mst_kubeconfig_load_one(path, &k, err);
     if (rc != MUSTER_OK || mst_kubeconfig_files(k) == 0 ||
         (context == NULL && mst_kubeconfig_current(k) == NULL))
@@ -501,7 +388,7 @@ static muster_err set_namespace(mst_kube_access *a, const mst_kube_where *where,
         if (a->ns == NULL)
             a->ns = mst_strdup("default");
     }
-    return a->ns != NULL ? MUSTER_OK : mst_place_no_memory(err);
+    return a->ns != NULL ? MUSTER_OK : no_memory(err);
 }
 
 muster_err mst_kube_access_open(const mst_kube_where *where,
@@ -512,7 +399,7 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
     muster_err rc;
 
     if (a == NULL)
-        return mst_place_no_memory(err);
+        return no_memory(err);
     pthread_mutex_init(&a->lock, NULL);
     rc = look(a, where, err);
     if (rc == MUSTER_OK && a->in_pod)
@@ -522,4 +409,35 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
     if (rc == MUSTER_OK)
         *access = MST_MOVE(a);
     return rc;
+}
+
+/* --------------------------------------------------------- credentials -- */
+
+muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
+                             mst_kube_auth *auth, muster_error *err)
+{
+    mst_kube_auth got = {0};
+    muster_err rc;
+
+    pthread_mutex_lock(&a->lock);
+    rc = mst_credentials_get(&a->credentials, renew, &got, err);
+    pthread_mutex_unlock(&a->lock);
+
+    if (rc == MUSTER_OK) {
+        *auth = got;
+        return rc;
+    }
+    mst_kube_auth_fini(&got);
+    return rc == MUSTER_ENOMEM
+               ? rc
+               : mst_because(err, rc, "credentials of %s", a->source);
+}
+
+void mst_kube_auth_fini(mst_kube_auth *auth)
+{
+    mst_drop_secret(&auth->token);
+    mst_drop_secret(&auth->user);
+    mst_drop_secret(&auth->password);
+    mst_drop_secret(&auth->cert);
+    mst_drop_secret(&auth->key);
 }

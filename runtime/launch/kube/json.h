@@ -35,8 +35,8 @@ cJSON *mst_json_parse(const char *text, size_t len);
  * something else stands there. */
 cJSON *mst_json_make(cJSON *object, const char *name);
 
-/* Set, replacing what was there, at its place. False: no memory. Numbers are
- * doubles in cJSON: exact to 2^53. */
+/* Set, replacing what was there, at its place. False: no memory. cJSON prints
+ * 15 digits of a number; larger ones must be strings. */
 bool mst_json_set_str(cJSON *object, const char *name, const char *value);
 bool mst_json_set_int(cJSON *object, const char *name, int64_t value);
 bool mst_json_set_bool(cJSON *object, const char *name, bool value);

@@ -266,6 +266,20 @@ muster_err mst_kubeconfig_str(const mst_kubeconfig_part *part, const char *name,
     return MUSTER_OK;
 }
 
+muster_err mst_kubeconfig_copy(const mst_kubeconfig_part *part,
+                               const char *name, char **copy, muster_error *err)
+{
+    const char *value = NULL;
+    const muster_err rc = mst_kubeconfig_str(part, name, &value, err);
+
+    if (rc != MUSTER_OK || value == NULL)
+        return rc;
+    *copy = mst_strdup(value);
+    return *copy != NULL
+               ? MUSTER_OK
+               : mst_fail(err, MUSTER_ENOMEM, "no memory for %s", name);
+}
+
 muster_err mst_kubeconfig_bool(const mst_kubeconfig_part *part,
                                const char *name, bool *value, muster_error *err)
 {

@@ -65,6 +65,10 @@ muster_err mst_kubeconfig_choose(const mst_kubeconfig *config,
  */
 muster_err mst_kubeconfig_str(const mst_kubeconfig_part *part, const char *name,
                               const char **value, muster_error *err);
+/* A copy, which replaces nothing where it is absent; mst_drop_secret. */
+muster_err mst_kubeconfig_copy(const mst_kubeconfig_part *part,
+                               const char *name, char **copy,
+                               muster_error *err);
 muster_err mst_kubeconfig_bool(const mst_kubeconfig_part *part,
                                const char *name, bool *value,
                                muster_error *err);

@@ -127,3 +127,15 @@ muster_err mst_secret_decode(const char *base64, char **text)
     *text = bytes;
     return MUSTER_OK;
 }
+
+char *mst_secret_trim(char *text)
+{
+    const size_t skip = strspn(text, " \t\r\n"), all = strlen(text);
+    size_t len = all - skip;
+
+    memmove(text, text + skip, len + 1);
+    while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+        len--;
+    sodium_memzero(text + len, all - len);
+    return text;
+}

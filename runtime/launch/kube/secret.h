@@ -34,6 +34,9 @@ muster_err mst_secret_read(const char *path, size_t most, char **text,
  */
 muster_err mst_secret_decode(const char *base64, char **text);
 
+/* Cuts white space at both ends, in place; returns `text`. */
+char *mst_secret_trim(char *text);
+
 /* A larger piece of memory with the first `len` bytes of *text in it; the old
  * one is wiped. False: no memory, and nothing has changed. */
 int mst_secret_grow(char **text, size_t len, size_t bytes);

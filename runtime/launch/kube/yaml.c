@@ -16,7 +16,9 @@
 #include "launch/kube/json.h"
 #include "launch/kube/secret.h"
 
-#define EXACT 9007199254740992 /* 2^53: integers of a double end there */
+#define EXACT                                                                  \
+    999999999999999 /* 15 digits: cJSON prints no more of a double             \
+                     */
 #define TAG "tag:yaml.org,2002:"
 
 typedef struct anchor {
@@ -146,7 +148,8 @@ static cJSON *make_integer(reader *r, size_t line, const char *text, int base)
                           digit);
         value = value * (uint64_t)base + (uint64_t)digit;
         if (value > EXACT)
-            return refuse(r, line, "an integer beyond 2^53; quote it");
+            return refuse(r, line,
+                          "an integer of more than 15 digits; quote it");
     }
     return cJSON_CreateNumber(minus ? -(double)value : (double)value);
 }

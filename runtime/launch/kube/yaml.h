@@ -7,9 +7,10 @@
  * like are strings. Keys are what is written: 8080 is the key "8080".
  *
  * Refused: what JSON cannot have (keys that are no scalars, .inf, .nan, NUL in
- * a string, tags of an application), integers beyond 2^53, a key that is there
- * twice, merge keys (<<), an alias as a key or within its own anchor, and what
- * grows beyond these limits, by aliases too.
+ * a string, tags of an application), integers of more than 15 digits (cJSON
+ * prints no more), a key that is there twice, merge keys (<<), an alias as a
+ * key or within its own anchor, and what grows beyond these limits, by aliases
+ * too.
  */
 #ifndef MST_KUBE_YAML_H
 #define MST_KUBE_YAML_H
