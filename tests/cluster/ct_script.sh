@@ -10,7 +10,7 @@ export ARG=20000000
 cp -r "$ROOT/docker/script-example" "$work/example" && cd "$work/example" ||
     exit 1
 # there is no registry here to pull from, or to push to
-sed -i "s/imagePullPolicy: Always/imagePullPolicy: $PULL/" *.template.yaml
+sed -i "s/imagePullPolicy: Always/imagePullPolicy: $PULL/" ./*.template.yaml
 
 # docker ARG...: the one of the cluster; a push is a load onto the nodes.
 docker() {
