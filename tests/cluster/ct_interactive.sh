@@ -20,6 +20,7 @@ timeout 150 script -qec "kubectl -n $ns attach -it $pod" /dev/null \
 children+=("$!")
 exec 3>"$work/keys"
 
+# shellcheck disable=SC2317 # eventually calls it
 # prompts: a prompt was printed that nothing follows yet.
 prompts() {
     tail -c 40 "$work/shell.log" | grep -q '[$#] '
