@@ -528,7 +528,7 @@ static void *stop_later(void *arg)
 {
     rig *r = (rig *)arg;
 
-    usleep(300000);
+    nap_ms(300);
     rig_begin(r);
     mst_kube_http_stop(r->http);
     return NULL;

@@ -250,7 +250,7 @@ static void expect_asked(rig *r, const char *what, int n)
         if (mst_now_ms() > until_ms)
             fail_msg("%d requests with %s", scripted_count(&r->server, what),
                      what);
-        usleep(20000);
+        nap_ms(20);
     }
     rig_end(r);
 }
@@ -300,7 +300,8 @@ static void it_lists_and_watches_from_there(void **state)
         strstr(mst_json_str(asked, "1.line"), "allowWatchBookmarks=true"));
     seconds = strstr(mst_json_str(asked, "1.line"), "timeoutSeconds=");
     assert_non_null(seconds);
-    assert_in_range(atoi(seconds + strlen("timeoutSeconds=")), 270, 310);
+    assert_in_range(strtol(seconds + strlen("timeoutSeconds="), NULL, 10), 270,
+                    310);
     cJSON_Delete(asked);
     end(r);
 }
@@ -488,7 +489,7 @@ static void a_stream_that_ends_at_once_is_no_storm(void **state)
     scripted_on(&r->server, LISTS, "[" LIST("10", "") "]");
     scripted_on(&r->server, WATCH("10"), "[{\"chunks\": []}]");
     watch(r);
-    usleep(2000000);
+    nap_ms(2000);
     end(r);
     if (scripted_count(&r->server, "watch=1") > 12)
         fail_msg("%d streams in 2 s", scripted_count(&r->server, "watch=1"));
@@ -562,7 +563,7 @@ static void stop_ends_it_wherever_it_is(void **state)
         scripted_on(&r->server, WATCH("10"), "[{\"chunks\": []" HANG "]");
         watch(r);
         expect_asked(r, "GET", i == 2 ? 2 : 1);
-        usleep(100000);
+        nap_ms(100);
         end(r);
     }
     /* and at once */
