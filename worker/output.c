@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -11,7 +13,8 @@
 
 #define PIECE 4096 /* PIPE_BUF: goes without waiting when poll says so */
 #define AGAIN_MS 20
-#define LAST_MS 1000 /* for a reader that is slow, at the end */
+#define LAST_MS 1000  /* for a reader that is slow, at the end */
+#define RESCUE_MS 100 /* for the piece that the loop has in its hands */
 #define ROUNDS 16
 
 typedef struct branch {
@@ -21,6 +24,9 @@ typedef struct branch {
     int from; /* our end of the pipe; -1: none */
     int to;   /* where it went before */
 } branch;
+
+/* The loop has taken a piece out of a pipe and not written it yet. */
+static atomic_bool passing;
 
 static branch branches[2] = {{.fd = 1, .from = -1, .to = -1},
                              {.fd = 2, .from = -1, .to = -1}};
@@ -70,13 +76,15 @@ static bool pass(branch *t, bool last)
 
     if (room == 0 || (!last && !takes(t->to, 0)))
         return false;
+    atomic_store(&passing, true);
     n = read(t->from, data, room);
     if (n == 0) /* a handler has closed the stream */
         mst_poll_del(&w->loop.poll, &t->watch);
+    if (n > 0 && takes(t->to, LAST_MS))
+        write_all(t->to, data, (size_t)n);
+    atomic_store(&passing, false);
     if (n <= 0)
         return n < 0 && errno == EINTR;
-    if (takes(t->to, LAST_MS))
-        write_all(t->to, data, (size_t)n);
     if (w->dial.state != MST_DIAL_ON || (size_t)n > w->output_room)
         return true;
     w->output_room -= (uint32_t)n;
@@ -177,8 +185,13 @@ void mst_output_end(mst_worker *w)
 
 void mst_output_rescue(void)
 {
+    const struct timespec ms = {0, 1000000};
     char data[PIECE];
     ssize_t n;
+
+    /* not for ever: it may be the loop itself that has crashed */
+    for (int i = 0; i < RESCUE_MS && atomic_load(&passing); i++)
+        nanosleep(&ms, NULL);
 
     for (int i = 0; i < 2; i++)
         while (branches[i].from >= 0 &&

@@ -14,7 +14,8 @@ manager map run -n 3 "$script" map 60 500
 says map 60 mapping
 "$CLUSTER" apiserver kill
 say "it is away"
-sleep 5 # what goes on now goes on without it
+check "nobody answers" not kubectl get --raw /readyz
+# what goes on now goes on without it: as long as it takes to start
 "$CLUSTER" apiserver start
 say "it is back"
 ends map 120

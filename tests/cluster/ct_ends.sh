@@ -18,7 +18,7 @@ say "a crash"
 manager crash run -n 2 "$script" end segv
 ends crash 60
 ended crash 0
-said crash 'worker 1 was killed by SIGSEGV in handler end'
+said crash 'worker 1 was killed by SIGSEGV in handler end; its last line: "my last words"'
 manager abort run -n 2 "$script" end abort
 ends abort 60
 said abort 'worker 1 was killed by SIGABRT in handler end'
@@ -27,7 +27,7 @@ say "an exit, kept to be looked at"
 manager seven run -n 2 --keep failed "$script" end 7
 ends seven 60
 ended seven 0
-said seven 'worker 1 exited with status 7'
+said seven 'worker 1 exited with status 7.*; its last line: "my last words"'
 check "exactly that Pod stays" eventually 20 stays_only 1
 id=$(session)
 pod=$(workers -o name)

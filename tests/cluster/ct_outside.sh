@@ -59,4 +59,21 @@ check "muster clean leaves what is young" not quiet_clean
 same "muster clean --session: exit status" "$?" 0
 said clean "^pod/.* deleted"
 nothing_left
+
+say "killed while a worker waits for a node: a Secret is left, too"
+background -n 1 --memory 1Pi "$own_script" where
+eventually 30 grep -q unschedulable "$work/job.log"
+kill -KILL "$job"
+wait "$job" 2>/dev/null
+same "Pods and Secrets that are left" "$(left | wc -l)" 2
+"$MUSTER" clean --kubeconfig "$KUBECONFIG" --namespace "$ns" --all --dry-run \
+    >"$work/dry-clean.log" 2>&1
+said dry-clean "^secret/muster-.* deleted \(dry run\)"
+same "after a dry run are left" "$(left | wc -l)" 2
+"$MUSTER" clean --kubeconfig "$KUBECONFIG" --namespace "$ns" --all \
+    >"$work/clean-all.log" 2>&1
+same "muster clean --all: exit status" "$?" 0
+said clean-all "^secret/muster-.* deleted"
+said clean-all "^pod/.* deleted"
+nothing_left
 finish

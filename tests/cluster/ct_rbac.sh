@@ -20,7 +20,9 @@ role() {
 
 # may VERB RESOURCE: so does the API server think of the manager's account.
 may() {
-    k auth can-i "$1" "$2" --quiet \
+    local resource=${2%/*} sub=''
+    [ "$resource" = "$2" ] || sub=${2#*/}
+    k auth can-i "$1" "$resource" ${sub:+--subresource="$sub"} --quiet \
         --as="system:serviceaccount:$ns:$PROJECT-service-account"
 }
 

@@ -229,7 +229,7 @@ test_launch_errors() {
     expect 69 "k8s" /nonexistent/config
     KUBERNETES_SERVICE_HOST=x KUBERNETES_SERVICE_PORT=1 run run -n 1 \
         "$script" status 0
-    expect 69 "auto in a Pod, without a service account" serviceaccount
+    expect 69 "auto in a Pod, without a service account" "service account"
     MUSTER_WORKER=/bin/false run run -n 2 "$script" status 0
     expect 69 "workers that end" "0 of 2 workers" "status 1"
     MUSTER_WORKER=/nonexistent/w run run -n 2 "$script" status 0

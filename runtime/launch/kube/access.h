@@ -7,7 +7,12 @@
  *   ~/.kube/config
  *
  * The first of these that is there. An explicit kubeconfig wins over being in
- * a Pod, as with kubectl.
+ * a Pod, as with kubectl; where it sets no current-context it is as if it were
+ * not there, unless it is the option. KUBECONFIG takes the place of
+ * ~/.kube/config, and a context that is asked for leaves the Pod out.
+ *
+ * Refused with words: auth-provider, impersonation (as, as-groups, ...), and
+ * what contradicts itself.
  *
  * Sources: kubernetes.io/docs/concepts/configuration/organize-cluster-access-
  * kubeconfig, .../tasks/run-application/access-api-from-pod,
@@ -73,7 +78,8 @@ const char *mst_kube_proxy(const mst_kube_access *a);    /* proxy-url         */
 /* What the next request shows. Files are read anew each time, because tokens
  * rotate; the answer of an exec plugin is kept until it expires.
  *
- *   renew   the last one was refused (401): run the plugin again
+ *   renew   the last one was refused (401): run the plugin again. It may take
+ *           MST_PLUGIN_MS (plugin.h), longer where it asks on a terminal
  *   auth    filled on MUSTER_OK; the caller's
  *
  * Thread:  any; while a plugin runs, the others wait for it.

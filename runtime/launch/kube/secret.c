@@ -26,7 +26,10 @@ static void wipe(cJSON *json)
 
     if (cJSON_IsString(json) && json->valuestring != NULL)
         sodium_memzero(json->valuestring, strlen(json->valuestring));
-    cJSON_ArrayForEach(item, json) wipe(item);
+    cJSON_ArrayForEach(item, json)
+    {
+        wipe(item);
+    }
 }
 
 void mst_drop_secret_json(cJSON **json)
@@ -36,32 +39,33 @@ void mst_drop_secret_json(cJSON **json)
     *json = NULL;
 }
 
-int mst_secret_grow(char **text, size_t len, size_t bytes)
+bool mst_secret_grow(char **text, size_t len, size_t bytes)
 {
     char *larger = mst_alloc(bytes);
 
     if (larger == NULL)
-        return 0;
+        return false;
     if (*text != NULL) {
         memcpy(larger, *text, len);
         sodium_memzero(*text, len);
         mst_free(*text);
     }
     *text = larger;
-    return 1;
+    return true;
 }
 
-/* Reads to the end; *len says how much there is in *text also on failure. */
+/* Reads to the end. *text has FIRST_BYTES; *len says how much there is in it,
+ * also on failure. */
 static muster_err read_all(int fd, const char *path, size_t most, char **text,
                            size_t *len, muster_error *err)
 {
-    size_t bytes = 0;
+    size_t bytes = FIRST_BYTES;
 
     for (;;) {
         ssize_t n;
 
         if (*len + 1 >= bytes) {
-            bytes = bytes == 0 ? FIRST_BYTES : 2 * bytes;
+            bytes *= 2;
             if (!mst_secret_grow(text, *len, bytes))
                 return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", path);
         }
@@ -83,12 +87,15 @@ muster_err mst_secret_read(const char *path, size_t most, char **text,
                            size_t *len, muster_error *err)
 {
     MST_AUTO(mst_drop_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *all = NULL;
+    char *all;
     size_t n = 0;
     muster_err rc;
 
     if (fd < 0)
         return mst_fail_sys(err, errno, "cannot read %s", path);
+    all = mst_alloc(FIRST_BYTES);
+    if (all == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", path);
     rc = read_all(fd, path, most, &all, &n, err);
     if (rc == MUSTER_OK && len == NULL && all != NULL &&
         memchr(all, '\0', n) != NULL)
@@ -96,8 +103,7 @@ muster_err mst_secret_read(const char *path, size_t most, char **text,
     if (rc == MUSTER_OK && all == NULL)
         rc = mst_fail(err, MUSTER_ENOMEM, "%s", path);
     if (rc != MUSTER_OK) {
-        if (all != NULL)
-            sodium_memzero(all, n);
+        sodium_memzero(all, n);
         mst_free(all);
         return rc;
     }

@@ -3,6 +3,7 @@
 #define MST_KUBE_SECRET_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <muster/error.h>
@@ -39,6 +40,6 @@ char *mst_secret_trim(char *text);
 
 /* A larger piece of memory with the first `len` bytes of *text in it; the old
  * one is wiped. False: no memory, and nothing has changed. */
-int mst_secret_grow(char **text, size_t len, size_t bytes);
+bool mst_secret_grow(char **text, size_t len, size_t bytes);
 
 #endif

@@ -21,9 +21,9 @@
 #define STREAM_SPARE_MS 30000
 #define QUIET_MS 90000 /* bookmarks come about every minute */
 #define SHORT_MS 1000  /* a stream that ends sooner has not worked */
-#define REFUSED_MS                                                             \
-    15000 /* how long an API server that has just started may                  \
-             refuse what it allowed before */
+/* How long an API server that has just started may refuse what it allowed
+ * before. */
+#define REFUSED_MS 15000
 
 struct mst_kube_watch {
     mst_kube_http *http;
@@ -42,7 +42,7 @@ struct mst_kube_watch {
     char version[128]; /* where to go on; "": list */
     int failures;      /* one after the other */
     bool away;
-    bool worked;              /* a list was answered once */
+    bool listed, watched;     /* was allowed once */
     int64_t refused_since_ms; /* or 0 */
     int64_t retry_after_ms;
 };
@@ -118,7 +118,7 @@ static bool may_go_on(mst_kube_watch *w, const mst_kube_request *request)
     if (request->rc != MUSTER_EDENIED || status == 410 || status == 429 ||
         status >= 500)
         return true;
-    if (w->worked) {
+    if (strcmp(request->what.verb, "watch") == 0 ? w->watched : w->listed) {
         /* RBAC and credentials are not all there when a server starts */
         if (w->refused_since_ms == 0)
             w->refused_since_ms = now;
@@ -229,7 +229,7 @@ static bool list(mst_kube_watch *w)
         request.rc = take_list(w, &request);
     if (request.rc == MUSTER_OK) {
         is_back(w);
-        w->worked = true;
+        w->listed = true;
     } else {
         go_on = on_failure(w, &request);
         if (go_on)
@@ -304,6 +304,7 @@ static bool after_stream(mst_kube_watch *w, mst_kube_request *request,
 
     if (request->rc == MUSTER_ECANCELED)
         return false;
+    w->watched = w->watched || opened || request->status == 410;
     if (request->status == 410) {
         relist(w, "410 Gone");
     } else if (!opened && request->rc != MUSTER_OK) {

@@ -16,9 +16,8 @@
 #include "launch/kube/json.h"
 #include "launch/kube/secret.h"
 
-#define EXACT                                                                  \
-    999999999999999 /* 15 digits: cJSON prints no more of a double             \
-                     */
+/* 15 digits: cJSON prints no more of a double. */
+#define EXACT 999999999999999
 #define TAG "tag:yaml.org,2002:"
 
 typedef struct anchor {
@@ -252,7 +251,10 @@ static void measure(const cJSON *json, size_t depth, extent *x)
         x->bytes += strlen(json->string);
     if (cJSON_IsString(json))
         x->bytes += strlen(json->valuestring);
-    cJSON_ArrayForEach(item, json) measure(item, depth + 1, x);
+    cJSON_ArrayForEach(item, json)
+    {
+        measure(item, depth + 1, x);
+    }
 }
 
 static cJSON *read_alias(reader *r, const yaml_event_t *event)
@@ -383,11 +385,13 @@ static int by_name(const void *a, const void *b)
 /* The keys of one mapping, from `first` on; they are dropped. */
 static bool keys_differ(reader *r, size_t first)
 {
-    key *keys = r->keys + first;
     const size_t n = r->nkeys - first;
+    key *keys;
 
-    if (n > 1)
-        qsort(keys, n, sizeof(*keys), by_name);
+    if (n == 0)
+        return true;
+    keys = r->keys + first;
+    qsort(keys, n, sizeof(*keys), by_name);
     for (size_t i = 1; i < n; i++)
         if (strcmp(keys[i - 1].name, keys[i].name) == 0)
             return refuse(r, keys[i].line,

@@ -99,7 +99,7 @@ static int end(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
     } else if (strcmp(how, "abort") == 0) {
         abort();
     }
-    _exit((int)strtol(how, NULL, 10));
+    exit((int)strtol(how, NULL, 10));
 }
 MUSTER_HANDLER(end);
 
