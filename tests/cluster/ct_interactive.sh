@@ -21,6 +21,7 @@ children+=("$!")
 exec 3>"$work/keys"
 
 # prompts: a prompt was printed that nothing follows yet.
+# shellcheck disable=SC2317 # check and eventually call it
 prompts() {
     tail -c 40 "$work/shell.log" | grep -q '[$#] '
 }

@@ -19,6 +19,7 @@ role() {
 }
 
 # may VERB RESOURCE: so does the API server think of the manager's account.
+# shellcheck disable=SC2317 # check and eventually call it
 may() {
     local resource=${2%/*} sub=''
     [ "$resource" = "$2" ] || sub=${2#*/}
