@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,13 +18,6 @@
 #include "launch/kube/http.h"
 #include "launch/kube/json.h"
 #include "scripted.h"
-
-static inline void nap_ms(long ms)
-{
-    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&time, NULL);
-}
 
 typedef struct rig {
     scripted server;
