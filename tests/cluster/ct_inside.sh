@@ -28,6 +28,21 @@ said two '^size: 2$'
 said two '^where 2: two-worker-'
 nothing_left
 
+say "two managers in one namespace: the end of one is nothing to the other"
+manager stays run -n 2 "$script" map 100 150
+says stays 60 mapping
+manager goes run -n 2 "$script" where
+ends goes 60
+ended goes 0
+said goes '^size: 2$'
+same "the other's workers" "$(workers -l "$OURS,muster/prefix=stays-worker" \
+    --field-selector status.phase=Running -o name | wc -l)" 2
+ends stays 60
+ended stays 0
+said stays '^mapped 100, 0 failed$'
+same "workers that it lost" "$(log stays WORKER-LOST)" 0
+nothing_left
+
 say "a Job"
 job jobbed run -n 2 "$script" where
 check "the Job is complete" eventually 60 \

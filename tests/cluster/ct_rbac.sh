@@ -18,6 +18,7 @@ role() {
         exit 1
 }
 
+# shellcheck disable=SC2317 # eventually calls it
 # may VERB RESOURCE: so does the API server think of the manager's account.
 # shellcheck disable=SC2317 # check and eventually call it
 may() {

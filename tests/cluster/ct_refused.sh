@@ -10,8 +10,28 @@ say "no node has so much memory"
 manager huge run -n 2 --memory 1Pi --pending-timeout 6 "$script" where
 ends huge 40
 ended huge 69
-said huge 'unschedulable: 0/2 nodes are available: 2 Insufficient memory'
+said huge 'unschedulable: 0/[0-9]+ nodes are available: .*Insufficient memory'
 said huge '0 of 2 workers came up in 6.0 s, 2 are needed'
+nothing_left
+
+say "a node too few, but --min says that the rest will do"
+nodes=$(kubectl get nodes -o name | wc -l)
+k create configmap spread --from-literal=pod.yaml='
+spec:
+  affinity:
+    podAntiAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector: {matchLabels: {app.kubernetes.io/managed-by: muster}}
+' >/dev/null
+SPREAD=1 manager few run -n "$((nodes + 1))" --min "$nodes" \
+    --pending-timeout 10 --pod-template /spread/pod.yaml "$script" nap 3000
+says few 60 begun
+same "worker Pods that are left" "$(workers -o name | wc -l)" "$nodes"
+ends few 60
+ended few 0
+said few "going on with $nodes of $((nodes + 1)) workers"
+said few 'WORKER-LOST .* unschedulable: 0/'
 nothing_left
 
 say "images"

@@ -30,4 +30,10 @@ same "exit status" "$status" 137
 check "no worker runs any more" eventually 60 not worker_runs
 k delete pod three --wait=false >/dev/null
 nothing_left_within 120
+
+say "kubectl delete pod --force: workers that compute go with it"
+manager four run -n 2 "$script" heed
+says four 60 begun
+k delete pod four --grace-period=0 --force >/dev/null 2>&1
+nothing_left_within 120
 finish
