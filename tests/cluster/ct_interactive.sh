@@ -22,6 +22,7 @@ exec 3>"$work/keys"
 
 # shellcheck disable=SC2317 # eventually calls it
 # prompts: a prompt was printed that nothing follows yet.
+# shellcheck disable=SC2317 # check and eventually call it
 prompts() {
     tail -c 40 "$work/shell.log" | grep -q '[$#] '
 }

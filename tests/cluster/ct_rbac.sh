@@ -20,6 +20,7 @@ role() {
 
 # shellcheck disable=SC2317 # eventually calls it
 # may VERB RESOURCE: so does the API server think of the manager's account.
+# shellcheck disable=SC2317 # check and eventually call it
 may() {
     local resource=${2%/*} sub=''
     [ "$resource" = "$2" ] || sub=${2#*/}

@@ -38,6 +38,7 @@ begin() {
     [ -z "$server" ] || kill "$server" 2>/dev/null
     rm -rf "$dir/pods"
     mkdir "$dir/pods"
+    : >"$dir/ready" # of the last one
     python3 "$apiserver" "$worker" "$dir/pods" \
         >"$dir/ready" 2>"$dir/server" &
     server=$!

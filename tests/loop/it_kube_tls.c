@@ -2,6 +2,7 @@
  * and proxies on the way. */
 #include "kube_rig.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 static const char *const tls[] = {"--tls", NULL};
@@ -196,7 +197,7 @@ static void sigpipe_stays_ours(void **state)
     sigemptyset(&set);
     sigaddset(&set, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &set, &before);
-    raise(SIGPIPE);
+    pthread_kill(pthread_self(), SIGPIPE);
     assert_answered(&r);
     sigpending(&pending);
     assert_true(sigismember(&pending, SIGPIPE));

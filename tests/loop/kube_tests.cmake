@@ -7,7 +7,7 @@ target_compile_definitions(kube_rig PRIVATE
     SCRIPTED_PY="${PROJECT_SOURCE_DIR}/tests/support/scripted.py")
 target_link_libraries(kube_rig PUBLIC muster_static PkgConfig::CMOCKA)
 
-foreach(name it_kube_http it_kube_tls it_kube_watch)
+foreach(name it_kube_http it_kube_retry it_kube_stream it_kube_tls it_kube_watch)
     if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.c)
         muster_test(NAME ${name} LABEL loop TIMEOUT 120 SOURCES ${name}.c
                     LINK kube_rig)

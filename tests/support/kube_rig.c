@@ -83,6 +83,13 @@ mst_kube_request rig_request(const char *method, const char *path,
     };
 }
 
+void rig_nap(int64_t ms)
+{
+    const struct timespec time = mst_timespec(ms);
+
+    nanosleep(&time, NULL);
+}
+
 void rig_begin(rig *r)
 {
     r->began_ms = mst_now_ms();

@@ -48,6 +48,9 @@ void rig_begin(rig *r); /* of the time that is taken */
 void rig_end(rig *r);
 void rig_run(rig *r, mst_kube_request *request);
 
+/* For what has no event to wait for. */
+void rig_nap(int64_t ms);
+
 /* -1 and NULL: any. No error has the token in it. */
 #define assert_outcome(request, rc, status, tries, words)                      \
     rig_assert_outcome(request, rc, status, tries, words, __FILE__, __LINE__)

@@ -17,8 +17,6 @@
 
 #define ARGS 12
 
-extern char **environ;
-
 static void spawn(scripted *s, char **argv)
 {
     posix_spawn_file_actions_t actions;
@@ -56,8 +54,9 @@ void scripted_up(scripted *s, const char *const *args)
     }
     spawn(s, argv);
     if (fgets(line, sizeof(line), s->from) == NULL ||
-        sscanf(line, "ready %d", &s->port) != 1)
+        strncmp(line, "ready ", 6) != 0)
         fail_msg("the scripted server said \"%s\"", line);
+    s->port = (int)strtol(line + 6, NULL, 10);
     snprintf(s->url, sizeof(s->url), "http%s://127.0.0.1:%d", n > 2 ? "s" : "",
              s->port);
 }

@@ -53,14 +53,14 @@ typedef struct mst_pod_plan {
  *
  *   secret   name of the Secret that has its cookie, as item "rank-<rank>"
  *   cookie   NULL, or the cookie's text: only with cookie_in_env
- *   out      set on MUSTER_OK only; the caller's, cJSON_Delete
+ *   pod      set on MUSTER_OK only; the caller's, cJSON_Delete
  *
  * Errors: MUSTER_EKUBE  template or configure made something that cannot be a
  *                       worker; the text says which field. MUSTER_ENOMEM
  */
 muster_err mst_manifest_pod(const mst_pod_plan *plan, uint32_t rank,
                             uint32_t incarnation, const char *secret,
-                            const char *cookie, cJSON **out, muster_error *err);
+                            const char *cookie, cJSON **pod, muster_error *err);
 
 /* Do the strings of a plan make sense? To be asked before Pods are made of it.
  * MUSTER_EKUBE (of the prefix MUSTER_EINVAL): the text names the one that does
@@ -73,14 +73,14 @@ typedef struct mst_secret_item {
     size_t cookie_len;
 } mst_secret_item;
 
-/* The immutable Secret of a launch, owned as the Pods are. Its text is made
- * by mst_manifest_secret_text, which leaves no copy of the cookies behind.
+/* The immutable Secret of a launch, owned as the Pods are. No copy of
+ * the cookies is left behind.
  *
- *   out    set on success; the caller's: sodium_memzero, then mst_free
+ *   text   set on success; the caller's: sodium_memzero, then mst_free
  */
 muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
                                const mst_secret_item *items, size_t n,
-                               char **out, size_t *len, muster_error *err);
+                               char **text, size_t *len, muster_error *err);
 
 /* The one owner of Pods and Secrets, into their metadata; none when the plan
  * has none. False: no memory. */

@@ -97,11 +97,8 @@ muster_err mst_secret_read(const char *path, size_t most, char **text,
     if (all == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", path);
     rc = read_all(fd, path, most, &all, &n, err);
-    if (rc == MUSTER_OK && len == NULL && all != NULL &&
-        memchr(all, '\0', n) != NULL)
+    if (rc == MUSTER_OK && len == NULL && memchr(all, '\0', n) != NULL)
         rc = mst_fail(err, MUSTER_EINVAL, "%s is no text", path);
-    if (rc == MUSTER_OK && all == NULL)
-        rc = mst_fail(err, MUSTER_ENOMEM, "%s", path);
     if (rc != MUSTER_OK) {
         sodium_memzero(all, n);
         mst_free(all);
