@@ -119,9 +119,11 @@ typedef struct muster_options {
                                    the manager's Pod's own, or outside the
                                    cluster `advertise` when this machine has
                                    it, else all                               */
-    const char *advertise;      /* address that workers connect to; NULL: the
-                                   one that is bound, or those of this
-                                   machine when that is 0.0.0.0 or ::         */
+    const char *advertise;      /* address that workers connect to, or
+                                   ADDRESS:PORT where something forwards
+                                   another port; NULL: the one that is bound,
+                                   or those of this machine when that is
+                                   0.0.0.0 or ::                              */
     const char *join_dir;       /* JOIN: where the join files are written;
                                    NULL: muster-SESSION in the current
                                    directory                                  */

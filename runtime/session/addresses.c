@@ -4,11 +4,14 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "session/session.h"
+
+#define ADVERTISE_BYTES 65
 
 static void drop_interfaces(struct ifaddrs **all)
 {
@@ -75,6 +78,44 @@ static muster_err add_all(mst_cookie *cookie, bool six, bool here,
     return MUSTER_OK;
 }
 
+/* HOST, HOST:PORT, [V6]:PORT or V6, taken apart; port is "" or ":PORT". False:
+ * it is none of these. */
+static bool take_apart(const char *text, char host[ADVERTISE_BYTES],
+                       char port[8])
+{
+    const bool bracket = text[0] == '[';
+    const char *from = bracket ? text + 1 : text;
+    const char *colon = strrchr(text, ':');
+    size_t len = strlen(from);
+    unsigned long number;
+    char *end;
+
+    port[0] = '\0';
+    if (bracket) {
+        len = strcspn(from, "]");
+        if (from[len] == '\0' ||
+            (from[len + 1] != '\0' && from[len + 1] != ':'))
+            return false;
+        colon = from[len + 1] == ':' ? from + len + 1 : NULL;
+    } else if (colon != NULL && strchr(text, ':') == colon) {
+        len = (size_t)(colon - from);
+    } else {
+        colon = NULL; /* none, or all of them an IPv6 address's */
+    }
+    if (colon != NULL) {
+        number = strtoul(colon + 1, &end, 10);
+        if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || number == 0 ||
+            number > 65535)
+            return false;
+        snprintf(port, 8, ":%lu", number);
+    }
+    if (len == 0 || len >= ADVERTISE_BYTES)
+        return false;
+    memcpy(host, from, len);
+    host[len] = '\0';
+    return strpbrk(host, " \t\n/[]") == NULL;
+}
+
 /* Does this machine have it? */
 static bool is_here(const char *address)
 {
@@ -91,17 +132,19 @@ static bool is_here(const char *address)
 
 const char *mst_listen(const muster *m, const muster_options *o)
 {
+    char host[ADVERTISE_BYTES], port[8];
+
     if (o->listen != NULL)
         return o->listen;
     if (m->launcher->listen != NULL)
         return m->launcher->listen;
     /* outside the cluster: the address that Pods reach, when it is ours, and
      * not that of some router before us */
-    if (o->advertise != NULL && is_here(o->advertise))
+    if (o->advertise == NULL || !take_apart(o->advertise, host, port))
+        return "0.0.0.0";
+    if (port[0] == '\0' && is_here(host))
         return o->advertise;
-    return o->advertise != NULL && strchr(o->advertise, ':') != NULL
-               ? "::"
-               : "0.0.0.0";
+    return strchr(host, ':') != NULL ? "::" : "0.0.0.0";
 }
 
 muster_err mst_addresses(muster *m, const char *advertise, muster_error *err)
@@ -111,17 +154,18 @@ muster_err mst_addresses(muster *m, const char *advertise, muster_error *err)
     const bool four = strncmp(bound, "tcp://0.0.0.0:", 14) == 0;
     const bool six = strncmp(bound, "tcp://[::]:", 11) == 0;
     mst_cookie *cookie = &m->cookie;
+    char host[ADVERTISE_BYTES], other[8];
 
     memcpy(cookie->session, m->session, sizeof(cookie->session));
     memcpy(cookie->manager_key, mst_root_manager(m->root)->public_key,
            sizeof(cookie->manager_key));
-    if (advertise != NULL && (advertise[0] == '\0' || strlen(advertise) > 64 ||
-                              strpbrk(advertise, " \t\n/[]") != NULL))
+    if (advertise != NULL && !take_apart(advertise, host, other))
         return mst_fail(err, MUSTER_EINVAL,
-                        "advertise must be an address, not \"%.64s\"",
+                        "advertise must be ADDRESS or ADDRESS:PORT, not "
+                        "\"%.64s\"",
                         advertise);
     if (advertise != NULL) {
-        add(cookie, advertise, port);
+        add(cookie, host, other[0] != '\0' ? other : port);
         return MUSTER_OK;
     }
     if (four || six)

@@ -3,7 +3,9 @@
  * A cell is an operation that is under way when a trouble comes, in a session
  * of its own with two workers; the trouble is worker 1's where it is one's. A
  * cell that does not end within its time is named, and ends the test. With two
- * arguments, an operation and a trouble, only that one runs.
+ * arguments, an operation and a trouble, only that one runs. With MATRIX_HOST,
+ * MATRIX_IMAGE and MATRIX_NAMESPACE in the environment, workers are Pods of the
+ * cluster that KUBECONFIG names, and reach this machine as MATRIX_HOST.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -37,6 +39,65 @@ static uint16_t free_port(void)
     port = relay_port(probe);
     relay_destroy(&probe);
     return port;
+}
+
+/* On a cluster: workers are Pods, this is a manager outside it. */
+static const char *host, *image, *namespace;
+
+/* The process on this machine, which has the nodes of the test cluster, that is
+ * worker 1 of this session: the younger one where process 1 of the container is
+ * there, too. */
+static pid_t pid_in_pod(rig *r, uint32_t rank)
+{
+    char command[512], line[32] = "";
+    muster_info info;
+    FILE *out;
+
+    assert_code(muster_worker_info(r->m, rank, &info, &r->err), MUSTER_OK,
+                r->err);
+    snprintf(command, sizeof(command),
+             "grep -lx '%s' $(pgrep -x muster-worker | "
+             "sed 's,.*,/proc/&/root/etc/hostname,') 2>/dev/null | "
+             "cut -d / -f 3 | sort -n | tail -n 1",
+             info.name);
+    out = popen(command,
+                "r"); /* NOLINT(cert-env33-c): a test, on names of ours */
+    assert_non_null(out);
+    if (fgets(line, sizeof(line), out) == NULL)
+        fail_msg("no process is the worker %s", info.name);
+    pclose(out);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+static void up_as_pods(cell *c)
+{
+    static char advertise[64];
+    muster_options o = rig_options();
+    muster_kube_options k = MUSTER_KUBE_OPTIONS_INIT;
+
+    k.namespace_ = namespace;
+    k.image = image;
+    k.pull_policy = getenv("PULL");
+    k.cpu = "50m";
+    k.memory = "64Mi";
+    o.kube = &k;
+    o.launcher = MUSTER_LAUNCHER_K8S;
+    o.worker = NULL;
+    o.listen = "127.0.0.1";
+    o.port = free_port();
+    o.pending_timeout_ms = 60000;
+    if (c->what == DEADLINE)
+        o.call_timeout_ms = c->op->still ? DEADLINE_MS : RIG_WAIT_MS;
+    way = relay_create_at(host, o.port);
+    assert_non_null(way);
+    snprintf(advertise, sizeof(advertise), "%s:%u", host, relay_port(way));
+    o.advertise = advertise;
+    c->r = rig_open(&o);
+    rig_launch(c->r, 2);
+    assert_code(muster_module_ship(c->r->m, MATRIX_HANDLERS, &c->err),
+                MUSTER_OK, c->err);
+    c->m = c->r->m;
+    c->pid = pid_in_pod(c->r, 1);
 }
 
 static void up(cell *c)
@@ -174,7 +235,10 @@ static void run_cell(const operation *op, trouble what)
              : what == FAILS ? 0
                              : -1);
     c.timeout_ms = what == DEADLINE ? DEADLINE_MS : MUSTER_FOREVER;
-    up(&c);
+    if (host != NULL)
+        up_as_pods(&c);
+    else
+        up(&c);
     if (op->prepare != NULL)
         op->prepare(&c);
     if (op->still)
@@ -245,5 +309,8 @@ int main(int argc, char **argv)
     };
 
     only = argc == 3 ? argv + 1 : NULL;
+    host = getenv("MATRIX_HOST");
+    image = getenv("MATRIX_IMAGE");
+    namespace = getenv("MATRIX_NAMESPACE");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,6 +140,11 @@ static void *run(void *arg)
 
 relay *relay_create(uint16_t port)
 {
+    return relay_create_at("127.0.0.1", port);
+}
+
+relay *relay_create_at(const char *address, uint16_t port)
+{
     struct sockaddr_in at = loopback(0);
     socklen_t len = sizeof(at);
     relay *r = calloc(1, sizeof(*r));
@@ -151,7 +156,8 @@ relay *relay_create(uint16_t port)
     pthread_mutex_init(&r->lock, NULL);
     r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(r->listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
+    if (inet_pton(AF_INET, address, &at.sin_addr) != 1 ||
+        bind(r->listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
         listen(r->listener, 64) != 0 ||
         getsockname(r->listener, (struct sockaddr *)&at, &len) != 0 ||
         pthread_create(&r->thread, NULL, run, r) != 0) {

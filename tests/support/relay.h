@@ -8,6 +8,8 @@ typedef struct relay relay;
 
 /* Listens on 127.0.0.1 and forwards to `port` there. NULL: no. */
 relay *relay_create(uint16_t port);
+/* The same, listening on another address of this machine. */
+relay *relay_create_at(const char *address, uint16_t port);
 void relay_destroy(relay **r);
 
 uint16_t relay_port(const relay *r);
