@@ -142,9 +142,11 @@ it_runs() {
         nothing_left "-n $n"
     done
     checks=$((checks + 1))
-    # 35 Pods: each created; all of a run deleted at once
+    # 35 Pods: each created; all of a run deleted at once, so that there are
+    # hardly more deletions than runs
     if [ "$(requests 'POST pods') $(requests 'GET pods') \
-$(requests 'DELETE pods') $(requests 'WATCH pods')" != "35 3 3 3" ]; then
+$(requests 'WATCH pods')" != "35 3 3" ] ||
+        [ "$(requests 'DELETE pods')" -gt 6 ]; then
         fail "requests: $(curl -sf "$url/_stats")"
     fi
     checks=$((checks + 1))

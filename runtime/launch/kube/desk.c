@@ -365,15 +365,15 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
         drop(f, pods, k < WIDTH ? k : WIDTH, until_ms, http);
 }
 
-static void finish(mst_fleet *f)
+static void finish(mst_fleet *f, bool cut_off)
 {
     const int64_t until_ms = mst_until_ms(MST_CALLS_LAST_MS);
     mst_kube_http *fresh = NULL, *http = f->plan->http;
     muster_error err;
 
     mst_kube_watch_stop(&f->watch);
-    if (f->cut_off && mst_kube_http_create(f->plan->access, f->log, &fresh,
-                                           &err) != MUSTER_OK) {
+    if (cut_off && mst_kube_http_create(f->plan->access, f->log, &fresh,
+                                        &err) != MUSTER_OK) {
         mst_log_line(f->log, MUSTER_LOG_ERROR, "PODS-STAY", "why=%s", err.text);
         return;
     }
@@ -391,6 +391,7 @@ void *mst_fleet_desk(void *fleet)
 {
     mst_fleet *f = (mst_fleet *)fleet;
     size_t width = 1;
+    bool cut_off;
 
     pthread_mutex_lock(&f->lock);
     while (!f->stop) {
@@ -405,8 +406,9 @@ void *mst_fleet_desk(void *fleet)
             pthread_cond_wait(&f->work, &f->lock);
     }
     f->finishing = true;
+    cut_off = f->cut_off; /* from now on it stays as it is */
     pthread_cond_broadcast(&f->work);
     pthread_mutex_unlock(&f->lock);
-    finish(f);
+    finish(f, cut_off);
     return NULL;
 }

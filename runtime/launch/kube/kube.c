@@ -330,9 +330,10 @@ static void stop_desk(mst_fleet *f)
     pthread_cond_broadcast(&f->work);
     while (!f->finishing && mst_now_ms() < until)
         mst_cond_wait_until(&f->work, &f->lock, until);
-    f->cut_off = !f->finishing;
-    if (f->cut_off)
+    if (!f->finishing) {
+        f->cut_off = true;
         mst_kube_http_stop(f->plan->http);
+    }
     pthread_mutex_unlock(&f->lock);
 }
 

@@ -48,6 +48,10 @@ static const reach reaches[] = {
      "it refused the TLS handshake; check the client certificate in"},
     {CURLE_RECV_ERROR, "alert", true, true,
      "it refused our client certificate, or wants one; check the user in"},
+    /* it may just be ending: that passes */
+    {CURLE_SEND_ERROR, "SSL", false, true,
+     "it ended the TLS connection: it ends itself, or refused our client "
+     "certificate, or wants one; check the user in"},
     {CURLE_URL_MALFORMAT, NULL, true, true, "its address makes no sense in"},
     {CURLE_UNSUPPORTED_PROTOCOL, "HTTP/0.9", false, false,
      "its answer is no HTTP"},
