@@ -39,13 +39,13 @@ said clean "^pod/.* deleted"
 nothing_left
 
 say "kubectl delete pod, while a map runs"
-manager map run -n 3 "$script" map 60 200
+manager map run -n 3 "$script" map 200 200
 says map 60 mapping
 k delete pod "$(workers -o name | head -n 1 | cut -d / -f 2)" --wait=false \
     >/dev/null
 ends map 90
 ended map 0
-said map '^mapped 60, 0 failed$'
+said map '^mapped 200, 0 failed$'
 said map 'WORKER-LOST rank=1 .* was deleted by someone'
 nothing_left
 finish
