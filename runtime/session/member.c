@@ -121,8 +121,11 @@ static void consequences(mst_member *w, muster_state from, const char *why)
 
     if (from == MUSTER_READY)
         atomic_fetch_sub(&m->nready, 1);
-    if (w->state == MUSTER_READY)
+    if (w->state == MUSTER_READY) {
         atomic_fetch_add(&m->nready, 1);
+        mst_free(w->waits);
+        w->waits = NULL;
+    }
     if (w->state == MUSTER_READY && m->launcher->ready != NULL)
         m->launcher->ready(m->launcher, w->rank);
     if (w->state == MUSTER_CUT)

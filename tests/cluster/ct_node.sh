@@ -20,17 +20,24 @@ spec:
     whenUnsatisfiable: DoNotSchedule
     labelSelector: {matchLabels: {app.kubernetes.io/managed-by: muster}}
 ' >/dev/null
+# shellcheck disable=SC2317 # eventually calls it
+all_run() {
+    [ "$(worker_count Running)" -eq 4 ]
+}
+
 say "4 workers, 2 on each node"
 SPREAD=1 manager map run -n 4 --heartbeat-timeout 20 \
-    --pod-template /spread/pod.yaml "$script" map 200 500
+    --pod-template /spread/pod.yaml "$script" map 240 500
 says map 60 mapping
 same "workers on the second node" "$(workers -o wide --no-headers |
     grep -c muster-n2)" 2
+# a worker connects before its kubelet has said that it runs
+check "the API server knows that they run" eventually 30 all_run
 "$CLUSTER" cut n2
 say "the second node is cut off"
 ends map 180
 ended map 0
-said map '^mapped 200, 0 failed$'
+said map '^mapped 240, 0 failed$'
 same "workers that are lost" "$(log map 'WORKER-LOST')" 2
 said map 'WORKER-LOST .* its node muster-n2 is not heard of'
 "$CLUSTER" heal n2

@@ -44,6 +44,10 @@ static void tell_waits(mst_fleet *f, mst_fleet_pod *p)
     char text[MST_STATUS_TEXT];
 
     mst_pod_waits(&p->status, text, sizeof(text));
+    /* one that connected waits for nothing, whatever the kubelet has seen yet
+     */
+    if (p->ready && !p->status.unreachable && !p->status.deleting)
+        text[0] = '\0';
     if (p->told || strcmp(text, p->waits_text) == 0)
         return;
     memcpy(p->waits_text, text, sizeof(text));
