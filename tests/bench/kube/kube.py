@@ -53,7 +53,8 @@ def manifest(name, port=None):
     else:
         command = ["bash", "-c", "exec 3<>/dev/tcp/%s/%d; sleep 1000" %
                    (HOST, port)]
-    limits = {"cpu": "50m", "memory": "64Mi"}
+    limits = {"cpu": "1", "memory": "64Mi"}
+    requests = {"cpu": "50m", "memory": "64Mi"}
     return {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": NS, "labels": {"raw": "1"}},
@@ -65,7 +66,7 @@ def manifest(name, port=None):
             "containers": [{
                 "name": "worker", "image": IMAGE, "imagePullPolicy": "Never",
                 "command": command,
-                "resources": {"requests": limits, "limits": limits},
+                "resources": {"requests": requests, "limits": limits},
                 "securityContext": {"allowPrivilegeEscalation": False,
                                     "capabilities": {"drop": ["ALL"]}},
                 "volumeMounts": [

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <cjson/cJSON.h>
+
 #include <muster/muster.h>
 
 #define MOST 256
@@ -41,6 +43,21 @@ static void on_log(void *arg, muster_level level, const char *id,
     (void)arg;
     (void)level;
     fprintf(stderr, "bench_kube_launch: %s %s\n", id, text);
+}
+
+/* Ten of them are to fit on two small nodes. */
+static int ask_little(void *arg, uint32_t rank, cJSON *pod)
+{
+    cJSON *worker = cJSON_GetArrayItem(
+        cJSON_GetObjectItem(cJSON_GetObjectItem(pod, "spec"), "containers"), 0);
+    cJSON *requests = cJSON_GetObjectItem(
+        cJSON_GetObjectItem(worker, "resources"), "requests");
+
+    (void)arg;
+    (void)rank;
+    return cJSON_ReplaceItemInObject(requests, "cpu", cJSON_CreateString("50m"))
+               ? 0
+               : -1;
 }
 
 static int failed(const char *what, const muster_error *err)
@@ -101,7 +118,8 @@ int main(int argc, char **argv)
     k.namespace_ = argv[2];
     k.image = argv[3];
     k.pull_policy = "Never";
-    k.cpu = "50m";
+    k.cpu = "1"; /* a lower limit would measure how it is throttled */
+    k.configure = ask_little;
     k.memory = "64Mi";
     o.launcher = MUSTER_LAUNCHER_K8S;
     o.kube = &k;
