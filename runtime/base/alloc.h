@@ -12,6 +12,8 @@ void *mst_alloc(size_t bytes); /* not cleared                     */
 void *mst_calloc(size_t n, size_t bytes);
 void *mst_realloc(void *p, size_t bytes);
 char *mst_strdup(const char *text); /* NULL in, NULL out               */
+/* For payloads: what is large lies in huge pages where the kernel has them. */
+void *mst_alloc_large(size_t bytes);
 void mst_free(void *p);
 
 /* For MST_AUTO: frees what a local pointer points to. */

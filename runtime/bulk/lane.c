@@ -1,9 +1,11 @@
 #include "bulk/lane.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "bulk/bulk.h"
 
 /* An open message goes out when it is as long as this, so that the peer can
  * begin before we are done. */
@@ -134,6 +136,7 @@ void mst_lane_queue(mst_lane *lane, mst_out *out)
     out->queued = true;
     out->begun = false;
     out->sent = 0;
+    out->flow = NULL;
     TAILQ_INSERT_TAIL(&lane->queue, out, link);
 }
 
@@ -143,7 +146,10 @@ bool mst_lane_drop(mst_lane *lane, mst_out *out)
 
     if (!out->queued)
         return false;
-    TAILQ_REMOVE(&lane->queue, out, link);
+    if (out->flow != NULL)
+        mst_flow_drop(out->flow);
+    else
+        TAILQ_REMOVE(&lane->queue, out, link);
     out->queued = false;
     if (!unseen) {
         const mst_record abort = {.kind = MST_ABORT, .id = out->id};
@@ -175,6 +181,22 @@ static bool next_piece(const mst_lane *lane, const mst_out *out, size_t fields,
     return true;
 }
 
+/* A large payload is only announced here; it stays queued until it is there. */
+static bool send_apart(mst_lane *lane, mst_out *out, mst_record *record)
+{
+    if (lane->carrier == NULL || out->payload == NULL ||
+        out->payload->len < MST_BULK_MIN ||
+        lane->out_credit.left < mst_wire_cost(0) ||
+        !mst_flow_begin(lane->carrier, out, record))
+        return false;
+    put(lane, record, mst_wire_fields(record));
+    sodium_memzero(record->key, sizeof(record->key));
+    mst_credit_pay(&lane->out_credit, mst_wire_cost(0));
+    out->begun = true;
+    TAILQ_REMOVE(&lane->queue, out, link);
+    return true;
+}
+
 /* Send one record of the first payload in the queue; false: wait. */
 static bool send_piece(mst_lane *lane, mst_out *out)
 {
@@ -186,6 +208,8 @@ static bool send_piece(mst_lane *lane, mst_out *out)
     if (!out->begun) {
         out->head(out, &record);
         record.total = all;
+        if (send_apart(lane, out, &record))
+            return true;
     }
     fields = mst_wire_fields(&record);
     if (!next_piece(lane, out, fields, &n))
@@ -219,6 +243,8 @@ bool mst_lane_flush(mst_lane *lane)
         send_open(lane);
         some = true;
     }
+    if (lane->carrier != NULL)
+        mst_pipe_kick(&lane->carrier->pipe);
     return some;
 }
 

@@ -30,9 +30,12 @@ typedef struct mst_out {
     size_t sent;
     uint64_t id;
     bool queued, begun;
+    bool by_lane;          /* not as a bulk transfer */
+    struct mst_flow *flow; /* of bulk.h, while it is one; or NULL */
 } mst_out;
 
 typedef struct mst_lane {
+    struct mst_carrier *carrier; /* for large payloads; or NULL */
     /* Send one message, taking it; false when the connection is gone. */
     bool (*send)(void *arg, zmq_msg_t *message);
     void *arg;

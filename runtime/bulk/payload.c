@@ -14,6 +14,7 @@ static mst_payload *make(const void *data, size_t len, size_t extra)
     p->data = data;
     p->len = len;
     p->owned = NULL;
+    LIST_INIT(&p->transfers);
     return p;
 }
 

@@ -4,12 +4,16 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/queue.h>
+
+struct mst_transfer;
 
 typedef struct mst_payload {
     atomic_uint refs;
     const void *data;
     size_t len;
     void *owned; /* freed with the payload, or NULL */
+    LIST_HEAD(, mst_transfer) transfers; /* of bulk.h, loop thread only */
 } mst_payload;
 
 /* A copy of the bytes; NULL: no memory. */

@@ -12,10 +12,13 @@
  *
  *   HELLO      worker, first on each connection, alone in its message
  *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
- *              build str, instance u64, pid u32, host str
+ *              build str, instance u64, pid u32, host str. flag 2: it has
+ *              AES in hardware
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
- *              heartbeat_ms u32 (0 = off), grace_ms u32
+ *              heartbeat_ms u32 (0 = off), grace_ms u32, bulk_mode u8 (how
+ *              the worker sends bulk: mst_bulk_mode), bulk_port u16 (0: no
+ *              bulk connection by TCP), bulk_key 32 (to open it with)
  *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str
@@ -42,6 +45,11 @@
  *   OUTPUT     worker: stream u8, bytes that it printed; no more than
  *              MST_WIRE_OUTPUT of them that are not TAKEN
  *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
+ *   GOT        both: transfer u64, count u32: so many chunks of a bulk
+ *              transfer are there, in order; all of them: it is over
+ *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
+ *              was lost or false; begin there again
+ *   NOBULK     worker: text str; it cannot open a bulk connection
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -53,6 +61,10 @@
  * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
  * record and the rest as CHUNKs in order, with no other payload in between;
  * ABORT ends one early. Credit is counted by mst_wire_cost.
+ *
+ * A CALL or RESULT with flag 2 has its payload in a bulk transfer instead
+ * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
+ * `total`, and no first bytes.
  */
 #ifndef MST_WIRE_H
 #define MST_WIRE_H
@@ -70,6 +82,7 @@
 #define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
 #define MST_WIRE_NAME 255u                 /* longest handler name         */
 #define MST_WIRE_TEXT 255u                 /* longest sentence             */
+#define MST_BULK_KEY_BYTES 32u
 #define MST_WIRE_FIELDS 640u /* most bytes of a record without its payload */
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
@@ -95,10 +108,17 @@ typedef enum mst_kind {
     MST_OUTPUT,
     MST_INTERRUPT,
     MST_TAKEN,
+    MST_GOT,
+    MST_AGAIN,
+    MST_NOBULK,
     MST_KINDS
 } mst_kind;
 
-enum { MST_FLAG_POST = 1 };
+enum {
+    MST_FLAG_POST = 1,
+    MST_FLAG_BULK = 2, /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_AES = 2   /* HELLO */
+};
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
 
 /* Text or bytes where they stand in a message; not terminated. */
@@ -128,7 +148,7 @@ typedef struct mst_record {
     uint32_t remote;       /* RESULT: what the handler returned            */
     uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */
     uint64_t remaining_ms; /* CALL                                         */
-    uint32_t size, index, count; /* CALL                                    */
+    uint32_t size, index, count; /* CALL; GOT AGAIN: count                  */
     uint32_t peer;  /* CALL; RESULT: rank                           */
     uint16_t depth; /* CALL                                         */
     uint32_t signal_ms, end_ms; /* INTERRUPT                            */
@@ -138,6 +158,11 @@ typedef struct mst_record {
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
+    uint8_t bulk_mode;  /* WELCOME */
+    uint16_t bulk_port; /* WELCOME */
+    uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN */
+    uint8_t seal;       /* CALL RESULT with FLAG_BULK: mst_seal_kind */
+    uint8_t key[MST_BULK_KEY_BYTES]; /* WELCOME, CALL RESULT with FLAG_BULK */
 } mst_record;
 
 /* What this process would say of itself. */

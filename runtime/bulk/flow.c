@@ -1,0 +1,299 @@
+/* flow.c - a transfer on its way to one peer, and what the peer says of it. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "bulk/bulk.h"
+
+#define FAILURES 3u /* AGAIN at one place, until it takes the lane */
+
+bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
+{
+    mst_transfer *transfer;
+    mst_flow *flow;
+
+    if (!carrier->on || out->by_lane)
+        return false;
+    flow = mst_calloc(1, sizeof(*flow));
+    if (flow == NULL)
+        return false;
+    transfer = mst_transfer_of(carrier->bulk, out->payload, carrier->kind);
+    if (transfer == NULL) {
+        mst_free(flow);
+        return false;
+    }
+    flow->transfer = transfer;
+    flow->carrier = carrier;
+    flow->out = out;
+    flow->active = true;
+    flow->moved_ms = mst_now_ms();
+    out->flow = flow;
+    LIST_INSERT_HEAD(&transfer->flows, flow, of_transfer);
+    TAILQ_INSERT_TAIL(&carrier->flows, flow, of_carrier);
+    record->flags |= MST_FLAG_BULK;
+    record->transfer = transfer->id;
+    record->seal = (uint8_t)transfer->kind;
+    if (transfer->seal != NULL)
+        memcpy(record->key, mst_seal_key(transfer->seal), sizeof(record->key));
+    if (carrier->pipe.fd < 0)
+        carrier->calls->want(carrier->arg);
+    return true;
+}
+
+/* The payload is not touched any more, but for a frame that has begun. */
+static void detach(mst_flow *flow)
+{
+    mst_transfer *transfer = flow->transfer;
+
+    mst_pipe_keep(&flow->carrier->pipe, flow);
+    flow->out->flow = NULL;
+    flow->out = NULL;
+    flow->transfer = NULL;
+    LIST_REMOVE(flow, of_transfer);
+    mst_transfer_settle(transfer);
+}
+
+static void flow_free(mst_flow *flow)
+{
+    TAILQ_REMOVE(&flow->carrier->flows, flow, of_carrier);
+    mst_free(flow);
+}
+
+void mst_flow_drop(mst_flow *flow)
+{
+    mst_carrier *carrier = flow->carrier;
+
+    flow->id = flow->transfer->id;
+    detach(flow);
+    /* what was written of it has to be read: a last frame ends that */
+    if (carrier->pipe.fd >= 0 && flow->sent + (flow->begun ? 1 : 0) > 0) {
+        flow->active = true;
+        mst_pipe_kick(&carrier->pipe);
+    } else {
+        flow_free(flow);
+    }
+}
+
+void mst_flow_ended(mst_flow *flow)
+{
+    flow_free(flow);
+}
+
+/* The payload takes the lane from its first byte on. */
+static void take_lane(mst_flow *flow)
+{
+    mst_carrier *carrier = flow->carrier;
+    mst_out *out = flow->out;
+
+    out->by_lane = true;
+    mst_lane_drop(carrier->lane, out);
+    mst_lane_queue(carrier->lane, out);
+    carrier->calls->dirty(carrier->arg);
+}
+
+static mst_flow *find(mst_carrier *carrier, uint64_t transfer)
+{
+    mst_flow *flow;
+
+    TAILQ_FOREACH (flow, &carrier->flows, of_carrier)
+        if (flow->transfer != NULL && flow->transfer->id == transfer)
+            return flow;
+    return NULL;
+}
+
+static void complete(mst_flow *flow)
+{
+    mst_out *out = flow->out;
+
+    detach(flow);
+    flow_free(flow);
+    out->queued = false;
+    if (out->gone != NULL)
+        out->gone(out);
+}
+
+bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
+{
+    mst_flow *flow = find(carrier, record->transfer);
+
+    if (flow == NULL) /* it was dropped meanwhile */
+        return true;
+    if (record->count > flow->sent)
+        return false;
+    if (record->count <= flow->got)
+        return true;
+    flow->got = record->count;
+    flow->failures = 0;
+    flow->moved_ms = mst_now_ms();
+    if (flow->got == flow->transfer->count)
+        complete(flow);
+    else
+        mst_transfer_settle(flow->transfer);
+    return true;
+}
+
+bool mst_carrier_again(mst_carrier *carrier, const mst_record *record)
+{
+    mst_flow *flow = find(carrier, record->transfer);
+
+    if (flow == NULL)
+        return true;
+    if (record->count < flow->got || record->count >= flow->transfer->count)
+        return false;
+    if (record->count > flow->got)
+        flow->failures = 0;
+    flow->got = record->count;
+    if (++flow->failures > FAILURES) {
+        take_lane(flow);
+        return true;
+    }
+    mst_pipe_keep(&carrier->pipe, flow);
+    flow->sent = record->count;
+    flow->active = true;
+    flow->moved_ms = mst_now_ms();
+    mst_transfer_settle(flow->transfer);
+    mst_pipe_kick(&carrier->pipe);
+    return true;
+}
+
+/* ------------------------------------------------------------- carrier -- */
+
+void mst_carrier_init(mst_carrier *carrier, mst_bulk *bulk, mst_lane *lane,
+                      const mst_carrier_calls *calls, void *arg)
+{
+    memset(carrier, 0, sizeof(*carrier));
+    carrier->bulk = bulk;
+    carrier->lane = lane;
+    carrier->calls = calls;
+    carrier->arg = arg;
+    carrier->pipe.carrier = carrier;
+    carrier->pipe.fd = carrier->pipe.watch.fd = -1;
+    TAILQ_INIT(&carrier->flows);
+    LIST_INIT(&carrier->incoming);
+    lane->carrier = carrier;
+}
+
+void mst_carrier_fini(mst_carrier *carrier)
+{
+    mst_incoming *in;
+    mst_flow *flow;
+
+    if (carrier->bulk == NULL)
+        return;
+    mst_pipe_close(&carrier->pipe);
+    while ((flow = TAILQ_FIRST(&carrier->flows)) != NULL) {
+        if (flow->out != NULL) {
+            flow->out->queued = false;
+            detach(flow);
+        }
+        flow_free(flow);
+    }
+    while ((in = LIST_FIRST(&carrier->incoming)) != NULL)
+        mst_incoming_free(in);
+    carrier->lane->carrier = NULL;
+    carrier->bulk = NULL;
+    carrier->on = false;
+}
+
+/* Of a stream that is gone: dropped flows need no last frame any more. */
+static void forget_ended(mst_carrier *carrier)
+{
+    mst_flow *flow, *next;
+
+    for (flow = TAILQ_FIRST(&carrier->flows); flow != NULL; flow = next) {
+        next = TAILQ_NEXT(flow, of_carrier);
+        if (flow->transfer == NULL)
+            flow_free(flow);
+    }
+}
+
+/* The peer says from where on: of those it knows, and it may know all that
+ * were begun. */
+static void await_again(mst_carrier *carrier)
+{
+    mst_flow *flow;
+
+    TAILQ_FOREACH (flow, &carrier->flows, of_carrier) {
+        if (flow->sent > 0 || flow->begun)
+            flow->active = false;
+        flow->begun = false;
+    }
+}
+
+static void ask_again(mst_carrier *carrier)
+{
+    mst_incoming *in, *next;
+
+    for (in = LIST_FIRST(&carrier->incoming); in != NULL; in = next) {
+        const mst_record again = {.kind = MST_AGAIN,
+                                  .transfer = in->transfer,
+                                  .count = in->have};
+
+        next = LIST_NEXT(in, link);
+        if (in->owner == NULL)
+            mst_incoming_free(in);
+        else
+            mst_lane_put(carrier->lane, &again);
+    }
+    carrier->calls->dirty(carrier->arg);
+}
+
+muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err)
+{
+    muster_err rc;
+
+    mst_pipe_close(&carrier->pipe);
+    forget_ended(carrier);
+    await_again(carrier);
+    rc = mst_pipe_open(&carrier->pipe, fd, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    ask_again(carrier);
+    mst_pipe_kick(&carrier->pipe);
+    return MUSTER_OK;
+}
+
+void mst_carrier_broken(mst_carrier *carrier)
+{
+    if (carrier->pipe.fd < 0)
+        return;
+    mst_pipe_close(&carrier->pipe);
+    forget_ended(carrier);
+    await_again(carrier);
+    if (carrier->on)
+        carrier->calls->want(carrier->arg);
+}
+
+void mst_carrier_off(mst_carrier *carrier)
+{
+    mst_flow *flow, *next;
+
+    carrier->on = false;
+    mst_pipe_close(&carrier->pipe);
+    forget_ended(carrier);
+    for (flow = TAILQ_FIRST(&carrier->flows); flow != NULL; flow = next) {
+        next = TAILQ_NEXT(flow, of_carrier);
+        take_lane(flow);
+    }
+}
+
+bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms, int64_t patience_ms)
+{
+    mst_flow *flow = TAILQ_FIRST(&carrier->flows);
+
+    if (carrier->pipe.paused && now_ms - carrier->pipe.paused_ms >= patience_ms)
+        mst_carrier_broken(carrier);
+    if (flow == NULL || flow->transfer == NULL)
+        return true;
+    if (now_ms - flow->moved_ms >= patience_ms) {
+        take_lane(flow);
+        flow = TAILQ_FIRST(&carrier->flows);
+        if (flow != NULL)
+            flow->moved_ms = now_ms;
+        return false;
+    }
+    /* only the first one is to move */
+    while ((flow = TAILQ_NEXT(flow, of_carrier)) != NULL)
+        flow->moved_ms = now_ms;
+    return true;
+}
