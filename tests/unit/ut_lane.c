@@ -120,6 +120,7 @@ static far_end *set_out(void)
 
     assert_non_null(f);
     mst_lane_init(&f->lane, arrive, f);
+    assert_true(mst_lane_up(&f->lane, 0));
     return f;
 }
 
@@ -252,7 +253,8 @@ static void a_link_that_is_gone_is_noticed(void **state)
     f->fail = true;
     mst_lane_put(&f->lane, &beat);
     mst_lane_flush(&f->lane);
-    assert_true(f->lane.broken);
+    assert_false(f->lane.up);
+    assert_false(f->lane.broken);
     mst_lane_put(&f->lane, &beat);
     assert_false(mst_lane_flush(&f->lane));
     done_with(f);
