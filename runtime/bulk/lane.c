@@ -13,8 +13,9 @@
 #define CHUNK_MIN ((size_t)16 << 10)
 /* Acknowledged beside other records after some messages; else after more of
  * them, or so many bytes, by a message of its own. */
-#define ACK_BESIDE 16u
-#define ACK_ALONE 64u
+#define ACK_BESIDE 8u
+#define ACK_ALONE 32u
+#define KEPT_ROOM (2 * ACK_ALONE) /* enough while all goes well */
 #define ACK_BYTES ((size_t)256 << 10)
 /* A peer that never acknowledges does not get more than this kept. */
 #define KEPT_MOST ((size_t)64 << 20)
@@ -77,7 +78,7 @@ void mst_lane_fini(mst_lane *lane)
 
 static bool more_kept(mst_lane *lane)
 {
-    const uint32_t room = lane->kept_room > 0 ? 2 * lane->kept_room : 8;
+    const uint32_t room = lane->kept_room > 0 ? 2 * lane->kept_room : KEPT_ROOM;
     zmq_msg_t *kept = mst_alloc(room * sizeof(*kept));
 
     if (kept == NULL)

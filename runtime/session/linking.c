@@ -261,6 +261,8 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     }
     if (w->linked) /* the same process: its old connection is dead */
         cut(w, "its link was cut and came back");
+    if (w->bound && w->lane.broken)
+        forget(w, "its link was cut: no memory for what was to be sent");
     if (w->bound && w->instance == hello->instance) {
         resume(w, route, fd, hello);
         return;
@@ -482,6 +484,11 @@ void mst_link_probe(void *arg, mst_timer *timer)
 
     if (!w->linked || w->ended || w->probes == 0) {
         w->probes = 0;
+        return;
+    }
+    if (w->lane.broken && w->state != MUSTER_READY) {
+        mst_member_event(w, MST_EV_FAILED,
+                         "no memory for the link to worker %u", w->rank);
         return;
     }
     if (w->lane.broken) { /* the worker does not know of it */
