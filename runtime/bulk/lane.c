@@ -9,6 +9,7 @@
  * begin before we are done. */
 #define OPEN_BYTES ((size_t)64 << 10)
 #define OPEN_KEPT ((size_t)4 << 10) /* an idle peer's buffer is no larger */
+#define OPEN_ROOM ((size_t)1 << 10) /* at first */
 /* A chunk shorter than this is not worth a record: wait for credit. */
 #define CHUNK_MIN ((size_t)16 << 10)
 /* Acknowledged beside other records after some messages; else after more of
@@ -72,6 +73,18 @@ void mst_lane_fini(mst_lane *lane)
     lane->kept = NULL;
     lane->kept_room = 0;
     lane->up = false;
+}
+
+/* Of the open message. */
+static bool set_room(mst_lane *lane, size_t room)
+{
+    unsigned char *open = mst_realloc(lane->open, room);
+
+    if (open == NULL)
+        return false;
+    lane->open = open;
+    lane->room = room;
+    return true;
 }
 
 /* ---------------------------------------- what may have to be sent again -- */
@@ -150,6 +163,10 @@ bool mst_lane_up(mst_lane *lane, uint64_t peer_got)
 {
     if (peer_got < peer_has(lane) || !mst_lane_ack(lane, peer_got))
         return false;
+    /* from now on what is small needs no memory, while all goes well */
+    if ((lane->room == 0 && !set_room(lane, OPEN_ROOM)) ||
+        (lane->kept_room == 0 && !more_kept(lane)))
+        lane->broken = true;
     lane->said = lane->got; /* HELLO or WELCOME said it */
     lane->unsaid = 0;
     lane->heard_ms = lane->sent_ms = mst_now_ms();
@@ -212,33 +229,25 @@ static void send_open(mst_lane *lane)
         send_message(lane, &message);
     }
     lane->used = 0;
-    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue)) {
-        mst_free(lane->open);
-        lane->open = NULL;
-        lane->room = 0;
-    }
+    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue))
+        set_room(lane, OPEN_ROOM);
 }
 
 /* Make room for `bytes` more in the open message. */
 static bool make_room(mst_lane *lane, size_t bytes)
 {
-    size_t room = lane->room > 0 ? lane->room : 1024;
-    unsigned char *open;
+    size_t room = lane->room;
 
     if (lane->used > 0 && lane->used + bytes > OPEN_BYTES)
         send_open(lane);
+    if (room == 0)
+        room = OPEN_ROOM;
     while (room < lane->used + bytes)
         room *= 2;
-    if (room == lane->room)
+    if (room == lane->room || set_room(lane, room))
         return true;
-    open = mst_realloc(lane->open, room);
-    if (open == NULL) {
-        lane->broken = true;
-        return false;
-    }
-    lane->open = open;
-    lane->room = room;
-    return true;
+    lane->broken = true;
+    return false;
 }
 
 /* A record too long to share a message gets its own, without a second copy. */

@@ -102,8 +102,13 @@ static void no_call_is_lost_or_run_twice_when_the_link_is_cut(void **state)
         futures[i] = rig_start(r, 1, "count", "");
     relay_cut(way);
     for (int i = 0; i < CALLS; i++) {
-        assert_code(rig_result(r, &futures[i]), MUSTER_OK, r->err);
-        assert_int_equal(strtol(r->answer, &end, 10) - 100, i + 1);
+        muster_reply *reply = NULL;
+
+        assert_code(muster_future_result(futures[i], &reply, &r->err),
+                    MUSTER_OK, r->err);
+        assert_int_equal(strtol((const char *)reply->data, &end, 10), 101 + i);
+        muster_reply_destroy(&reply);
+        muster_future_destroy(&futures[i]);
     }
     assert_within("1,000 calls on a cut link", began, 5000);
     assert_back(r, 1, pid);
