@@ -24,7 +24,7 @@ static bool in_set(const mst_group *g, const mst_member *w)
         return false;
     if (g->set == NULL || g->set->kind == MUSTER_SET_ALL)
         return true;
-    return g->set->kind == MUSTER_SET_IDLE && w->ncalls == 0;
+    return g->set->kind == MUSTER_SET_IDLE && w->ncalls == 0 && w->linked;
 }
 
 static int by_rank(const void *a, const void *b)

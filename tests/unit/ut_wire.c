@@ -264,6 +264,7 @@ static void each_kind_is_read_back(void **state)
         assert_int_equal(got.instance, want->instance);
         assert_int_equal(got.heartbeat_ms, want->heartbeat_ms);
         assert_int_equal(got.credit, want->credit);
+        assert_int_equal(got.got, want->got);
         assert_int_equal(got.mode, want->mode);
         assert_int_equal(got.peer, want->peer);
         assert_int_equal(got.depth, want->depth);
