@@ -84,7 +84,8 @@ static muster_err say_hello(mst_dial *dial, muster_error *err)
                         .instance = dial->instance,
                         .flags = dial->known ? MST_FLAG_RESUME : 0,
                         .pid = (uint32_t)getpid(),
-                        .got = dial->lane.got};
+                        .got = dial->lane.got,
+                        .turn = dial->turn};
 
     gethostname(host, sizeof(host) - 1);
     hello.text = (mst_span){host, strlen(host)};

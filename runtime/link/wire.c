@@ -188,6 +188,7 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u32(w, rec->pid);
         put_span(w, rec->text);
         mst_write_u64(w, rec->got);
+        mst_write_u32(w, rec->turn);
         break;
     case MST_WELCOME:
         put_welcome(w, rec);
@@ -287,6 +288,7 @@ static void get_hello(mst_reader *r, mst_record *rec)
     rec->pid = mst_read_u32(r);
     rec->text = get_span(r);
     rec->got = mst_read_u64(r);
+    rec->turn = mst_read_u32(r);
 }
 
 static void get_refuse(mst_reader *r, mst_record *rec)

@@ -12,8 +12,9 @@
  *
  *   HELLO      worker, first on each connection, alone in its message
  *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
- *              build str, instance u64, pid u32, host str, got u64. flag 2:
- *              it was welcome before and goes on from there
+ *              build str, instance u64, pid u32, host str, got u64, turn u32
+ *              (one more for each attempt of the process; one that comes late
+ *              is passed over). flag 2: it was welcome before and goes on
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
  *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64; alone in
@@ -152,6 +153,7 @@ typedef struct mst_record {
     uint64_t total;  /* CALL RESULT                                  */
     uint64_t offset; /* CHUNK                                        */
     uint64_t got;    /* HELLO WELCOME ACK                            */
+    uint32_t turn;   /* HELLO                                          */
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */

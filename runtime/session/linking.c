@@ -176,7 +176,8 @@ static void name_unseen(mst_member *w, const mst_record *hello)
 }
 
 /* Its first words to this connection: behind them the lane goes on. */
-static void say_welcome(mst_member *w, const mst_route *route, int fd)
+static void say_welcome(mst_member *w, const mst_route *route, int fd,
+                        uint32_t turn)
 {
     const muster *m = w->m;
     mst_record record = {.kind = MST_WELCOME,
@@ -193,6 +194,7 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd)
     w->route = *route;
     w->fd = fd;
     w->linked = true;
+    w->turn = turn;
     send_record(w->m, route, &record);
 }
 
@@ -202,7 +204,7 @@ static void resume(mst_member *w, const mst_route *route, int fd,
 {
     const int64_t away_ms = mst_now_ms() - w->cut_ms;
 
-    say_welcome(w, route, fd);
+    say_welcome(w, route, fd, hello->turn);
     if (!mst_lane_up(&w->lane, hello->got)) {
         mst_member_event(w, MST_EV_FAILED,
                          "worker %u broke the protocol: it has got what was "
@@ -228,7 +230,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->instance = hello->instance;
     w->bound = true;
     mst_lane_init(&w->lane, send_message, w);
-    say_welcome(w, route, fd);
+    say_welcome(w, route, fd, hello->turn);
     (void)mst_lane_up(&w->lane, 0);
     mst_link_dirty(w);
     if (w->unseen)
@@ -249,6 +251,12 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     if (!same_build(&hello->side, why, sizeof(why))) {
         refuse(w, route, why);
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
+        return;
+    }
+    /* of a connection that had ended before the one that we know began */
+    if (w->instance == hello->instance && w->turn > 0 &&
+        hello->turn <= w->turn) {
+        go_away(w->m, route, MUSTER_EREFUSED, "it connected anew meanwhile");
         return;
     }
     if (mst_life_over(w->state) || w->ended) {

@@ -118,6 +118,7 @@ typedef struct mst_member {
     uint32_t ncalls;
     uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
+    uint32_t turn;   /* the last attempt of that instance that was welcome */
     int64_t cut_ms;  /* since when it is bound and not linked */
     mst_timer probe; /* is the connection still there? */
     mst_lane lane;

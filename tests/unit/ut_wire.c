@@ -35,15 +35,17 @@ static const golden vectors[] = {
       .pid = 4711,
       .text = SPAN("host"),
       .flags = MST_FLAG_RESUME,
-      .got = 0x1122334455},
-     "0000002f"
+      .got = 0x1122334455,
+      .turn = 7},
+     "00000033"
      "01"
      "02"
      "0000" SIDE_HEX "0102030405060708"
      "00001267"
      "0004"
      "686f7374"
-     "0000001122334455"},
+     "0000001122334455"
+     "00000007"},
     {{.kind = MST_WELCOME,
       .side = SIDE,
       .session = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
@@ -265,6 +267,7 @@ static void each_kind_is_read_back(void **state)
         assert_int_equal(got.heartbeat_ms, want->heartbeat_ms);
         assert_int_equal(got.credit, want->credit);
         assert_int_equal(got.got, want->got);
+        assert_int_equal(got.turn, want->turn);
         assert_int_equal(got.mode, want->mode);
         assert_int_equal(got.peer, want->peer);
         assert_int_equal(got.depth, want->depth);
