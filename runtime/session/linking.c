@@ -255,10 +255,8 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     }
     /* of a connection that had ended before the one that we know began */
     if (w->instance == hello->instance && w->turn > 0 &&
-        hello->turn <= w->turn) {
-        go_away(w->m, route, MUSTER_EREFUSED, "it connected anew meanwhile");
+        hello->turn <= w->turn)
         return;
-    }
     if (mst_life_over(w->state) || w->ended) {
         refuse(w, route, "this worker was given up");
         return;
