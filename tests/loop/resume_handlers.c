@@ -27,7 +27,7 @@ static int tick(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
     const unsigned char *pattern =
         (const unsigned char *)in + sizeof(resume_head);
-    resume_head head;
+    resume_head head = {0};
     unsigned char *room;
 
     if (head_of(ctx, in, len, &head) != 0)
@@ -49,7 +49,7 @@ MUSTER_HANDLER(tick);
 /* Has another run it. */
 static int via(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
-    resume_head head;
+    resume_head head = {0};
     muster_reply *reply = NULL;
     muster_error err;
     int rc;
@@ -86,7 +86,7 @@ MUSTER_HANDLER(tally);
 /* Prints so many lines. */
 static int speak(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
-    resume_head head;
+    resume_head head = {0};
 
     (void)out;
     if (head_of(ctx, in, len, &head) != 0)
