@@ -19,6 +19,7 @@ static const char *const names[MST_KINDS] = {
     [MST_OUTPUT] = "OUTPUT",
     [MST_INTERRUPT] = "INTERRUPT",
     [MST_TAKEN] = "TAKEN",
+    [MST_ACK] = "ACK",
     [MST_GOT] = "GOT",
     [MST_AGAIN] = "AGAIN",
     [MST_NOBULK] = "NOBULK",
@@ -164,6 +165,7 @@ static void put_welcome(mst_writer *w, const mst_record *rec)
     mst_write_u32(w, rec->threads);
     mst_write_u32(w, rec->heartbeat_ms);
     mst_write_u32(w, rec->grace_ms);
+    mst_write_u64(w, rec->got);
     mst_write_u8(w, rec->bulk_mode);
     mst_write_u16(w, rec->bulk_port);
     mst_write_bytes(w, rec->key, sizeof(rec->key));
@@ -187,6 +189,7 @@ static void get_welcome(mst_reader *r, mst_record *rec)
     rec->threads = mst_read_u32(r);
     rec->heartbeat_ms = mst_read_u32(r);
     rec->grace_ms = mst_read_u32(r);
+    rec->got = mst_read_u64(r);
     rec->bulk_mode = mst_read_u8(r);
     rec->bulk_port = mst_read_u16(r);
     get_key(r, rec);
@@ -226,6 +229,8 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u64(w, rec->instance);
         mst_write_u32(w, rec->pid);
         put_span(w, rec->text);
+        mst_write_u64(w, rec->got);
+        mst_write_u32(w, rec->turn);
         break;
     case MST_WELCOME:
         put_welcome(w, rec);
@@ -279,6 +284,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u32(w, rec->signal_ms);
         mst_write_u32(w, rec->end_ms);
         break;
+    case MST_ACK:
+        mst_write_u64(w, rec->got);
+        break;
     case MST_HEARTBEAT:
         break;
     case MST_KINDS:
@@ -315,6 +323,8 @@ size_t mst_wire_fields(const mst_record *rec)
         return MST_WIRE_HEADER + 28 + rec->text.len + bulk;
     case MST_CHUNK:
         return MST_WIRE_HEADER + 16;
+    case MST_ACK:
+        return MST_WIRE_HEADER + 8;
     default:
         return MST_WIRE_FIELDS;
     }
@@ -330,6 +340,8 @@ static void get_hello(mst_reader *r, mst_record *rec)
     rec->instance = mst_read_u64(r);
     rec->pid = mst_read_u32(r);
     rec->text = get_span(r);
+    rec->got = mst_read_u64(r);
+    rec->turn = mst_read_u32(r);
 }
 
 static void get_refuse(mst_reader *r, mst_record *rec)
@@ -400,6 +412,9 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->id = mst_read_u64(r);
         rec->signal_ms = mst_read_u32(r);
         rec->end_ms = mst_read_u32(r);
+        break;
+    case MST_ACK:
+        rec->got = mst_read_u64(r);
         break;
     case MST_HEARTBEAT:
         break;

@@ -12,16 +12,20 @@
  *
  *   HELLO      worker, first on each connection, alone in its message
  *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
- *              build str, instance u64, pid u32, host str. flag 2: it has
- *              AES in hardware
+ *              build str, instance u64, pid u32, host str, got u64, turn u32
+ *              (one more for each attempt of the process; one that comes late
+ *              is passed over). flag 2: it was welcome before and goes on;
+ *              flag 4: it has AES in hardware
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
- *              heartbeat_ms u32 (0 = off), grace_ms u32, bulk_mode u8 (how
- *              the worker sends bulk: mst_bulk_mode), bulk_port u16 (0: no
- *              bulk connection by TCP), bulk_key 32 (to open it with)
+ *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64, bulk_mode u8
+ *              (how both send bulk: mst_bulk_mode), bulk_port u16 (0: no bulk
+ *              connection by TCP), bulk_key 32 (to open it with); alone in
+ *              its message
  *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
  *              order u8, build str, code u16, text str
- *   GOAWAY     manager, to whoever it does not know: code u16, text str
+ *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
+ *              MUSTER_ENOMEM: forget all there was and say HELLO as a new one
  *   HEARTBEAT  both: nothing
  *   CALL       both: id u64, remaining_ms u64 (all ones = none), size u32,
  *              index u32, count u32, peer u32, depth u16, name str, total u64,
@@ -45,6 +49,7 @@
  *   OUTPUT     worker: stream u8, bytes that it printed; no more than
  *              MST_WIRE_OUTPUT of them that are not TAKEN
  *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
+ *   ACK        both: got u64, messages that came whole
  *   GOT        both: transfer u64, count u32: so many chunks of a bulk
  *              transfer are there, in order; all of them: it is over
  *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
@@ -65,6 +70,16 @@
  * A CALL or RESULT with flag 2 has its payload in a bulk transfer instead
  * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
  * `total`, and no first bytes.
+ *
+ * Resume: both sides count the messages behind the first WELCOME; HELLO,
+ * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
+ * until an ACK covers it. After a cut the same process says HELLO on a new
+ * connection and the two say how many each has got; what the other has not is
+ * sent again, as it was. So all records - calls, results, their chunks,
+ * credit, output - come exactly once and in order, over any number of
+ * connections, and nothing above the lane notices a cut. A worker that is away
+ * for longer than the heartbeat time-out (MST_WIRE_AWAY_MS without one) is
+ * given up by both.
  */
 #ifndef MST_WIRE_H
 #define MST_WIRE_H
@@ -87,6 +102,7 @@
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
 #define MST_WIRE_OUTPUT ((uint32_t)256 << 10) /* OUTPUT that is not TAKEN   */
+#define MST_WIRE_AWAY_MS 60000 /* a cut may last, without heartbeats */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */
@@ -108,6 +124,7 @@ typedef enum mst_kind {
     MST_OUTPUT,
     MST_INTERRUPT,
     MST_TAKEN,
+    MST_ACK,
     MST_GOT,
     MST_AGAIN,
     MST_NOBULK,
@@ -116,8 +133,9 @@ typedef enum mst_kind {
 
 enum {
     MST_FLAG_POST = 1,
-    MST_FLAG_BULK = 2, /* CALL RESULT: the payload comes apart from it */
-    MST_FLAG_AES = 2   /* HELLO */
+    MST_FLAG_BULK = 2,   /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_RESUME = 2, /* HELLO */
+    MST_FLAG_AES = 4     /* HELLO */
 };
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
 
@@ -155,6 +173,8 @@ typedef struct mst_record {
     mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
     uint64_t total;  /* CALL RESULT                                  */
     uint64_t offset; /* CHUNK                                        */
+    uint64_t got;    /* HELLO WELCOME ACK                            */
+    uint32_t turn;   /* HELLO                                          */
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
@@ -187,6 +207,14 @@ muster_err mst_wire_get(mst_reader *r, mst_record *record);
 static inline uint32_t mst_wire_cost(size_t body)
 {
     return (uint32_t)body + 64u;
+}
+
+/* Is it one of those that are counted, and sent again after a cut? */
+static inline bool mst_wire_counts(const void *message, size_t len)
+{
+    const uint8_t kind = len > 4 ? ((const uint8_t *)message)[4] : 0;
+
+    return kind > MST_GOAWAY;
 }
 
 const char *mst_kind_name(mst_kind kind);

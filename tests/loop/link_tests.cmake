@@ -17,3 +17,9 @@ add_dependencies(it_bad_worker bad_worker)
 loop_test(it_strangers 60)
 target_compile_definitions(it_strangers PRIVATE
     TRUE_WORKER="$<TARGET_FILE:muster-worker>")
+test_module(resume_handlers SOURCE resume_handlers.c NAME resume_handlers)
+loop_test(it_resume 240)
+target_sources(it_resume PRIVATE ../support/relay.c resume_handlers.c)
+target_compile_definitions(it_resume PRIVATE
+    RESUME_HANDLERS="$<TARGET_FILE:resume_handlers>")
+add_dependencies(it_resume resume_handlers)
