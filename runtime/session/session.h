@@ -126,6 +126,9 @@ typedef struct mst_member {
     mst_payload *load_body;
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
+    struct mst_errand **asked; /* by the place in their ids */
+    uint32_t asked_room;
+    size_t asked_bytes; /* of their requests */
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;
