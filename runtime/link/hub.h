@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/poll.h"
+#include "link/guests.h"
 #include "link/keys.h"
 
 #define MST_ROUTE_BYTES 5
@@ -38,6 +39,8 @@ typedef struct mst_hub_calls {
                     const void *data, size_t len);
     /* A connection ended; messages of it may still be unread. */
     void (*disconnected)(void *arg, int fd);
+    /* Is it a connection of somebody who said HELLO? */
+    bool (*linked)(void *arg, int fd);
 } mst_hub_calls;
 
 typedef struct mst_hub {
@@ -46,6 +49,8 @@ typedef struct mst_hub {
     mst_hub_calls calls;
     void *arg;
     mst_log *log;
+    mst_log_gate gate;
+    mst_guests guests;
     char endpoint[128];
     int fd_limit; /* stop listening at this descriptor */
     bool listening;
@@ -69,6 +74,12 @@ void mst_hub_close(mst_hub *hub, mst_poll *poll);
 /* Send to one connection, taking the message; false: it is gone, and the
  * message stays yours. */
 bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message);
+
+/* This connection is nobody's: it has been told, or will not understand; soon
+ * it is shut down. False: that was said of it already. */
+bool mst_hub_dismiss(mst_hub *hub, int fd);
+/* It is somebody's. */
+void mst_hub_keep(mst_hub *hub, int fd);
 
 /* Read what has come, a bounded part of it; false: there was nothing. */
 bool mst_hub_work(mst_hub *hub);

@@ -83,6 +83,7 @@ void mst_link_drop(mst_member *w)
     w->dirty = false;
     w->probes = 0;
     w->linked = false;
+    (void)mst_hub_dismiss(&w->m->hub, w->fd);
     w->fd = -1;
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
@@ -105,27 +106,34 @@ static void send_record(muster *m, const mst_route *route,
         zmq_msg_close(&message);
 }
 
-static void go_away(muster *m, const mst_route *route, const char *why)
+static void go_away(mst_member *w, const mst_route *route, int fd,
+                    const char *why)
 {
     const mst_record record = {.kind = MST_GOAWAY,
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&m->log, MUSTER_LOG_INFO, "SENT-AWAY", "why=%s", why);
-    send_record(m, route, &record);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return; /* it was told */
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_INFO, "SENT-AWAY",
+                 "rank=%u why=%s", w->rank, why);
+    send_record(w->m, route, &record);
 }
 
 /* --------------------------------------------------------------- HELLO -- */
 
-static void refuse(mst_member *w, const mst_route *route, const char *why)
+static void refuse(mst_member *w, const mst_route *route, int fd,
+                   const char *why)
 {
     const mst_record record = {.kind = MST_REFUSE,
                                .side = mst_build_here(),
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "HELLO-REFUSED", "rank=%u why=%s",
-                 w->rank, why);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return;
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "HELLO-REFUSED",
+                 "rank=%u why=%s", w->rank, why);
     send_record(w->m, route, &record);
 }
 
@@ -175,6 +183,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
+    mst_hub_keep(&m->hub, fd);
     if (w->instance != hello->instance)
         w->modules = 0; /* a new process */
     w->loading = NULL;
@@ -199,16 +208,16 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     char why[MUSTER_ERROR_TEXT];
 
     if (!same_build(&hello->side, why, sizeof(why))) {
-        refuse(w, route, why);
+        refuse(w, route, fd, why);
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
         return;
     }
     if (mst_life_over(w->state) || w->ended) {
-        refuse(w, route, "this worker was given up");
+        refuse(w, route, fd, "this worker was given up");
         return;
     }
     if (w->linked && w->instance != hello->instance) {
-        refuse(w, route, "this rank and incarnation is connected already");
+        refuse(w, route, fd, "this rank and incarnation is connected already");
         return;
     }
     if (w->linked) /* the same process: its old connection is dead */
@@ -341,9 +350,10 @@ static void on_message(void *arg, const mst_route *route, const char *user,
     mst_member *w =
         rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
 
-    if (w == NULL || *dot != '.' ||
-        strtoul(dot + 1, NULL, 10) != w->incarnation) {
-        go_away(m, route, "this worker was replaced");
+    if (w == NULL)
+        return; /* who was let in is one of them */
+    if (*dot != '.' || strtoul(dot + 1, NULL, 10) != w->incarnation) {
+        go_away(w, route, fd, "this worker was replaced");
         return;
     }
     if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
@@ -351,7 +361,7 @@ static void on_message(void *arg, const mst_route *route, const char *user,
             record.kind == MST_HELLO)
             on_hello(w, route, fd, &record);
         else
-            go_away(m, route, "this connection did not begin with HELLO");
+            go_away(w, route, fd, "this connection did not begin with HELLO");
         return;
     }
     w->lane.heard_ms = mst_now_ms();
@@ -419,7 +429,7 @@ void mst_link_probe(void *arg, mst_timer *timer)
     if (w->lane.broken) {
         w->probes = 0;
         /* when it was for want of memory, the worker does not know of it */
-        go_away(w->m, &w->route, "its link was cut");
+        go_away(w, &w->route, w->fd, "its link was cut");
         cut(w, "its link was cut");
         return;
     }
@@ -429,7 +439,18 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
-const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
+static bool on_linked(void *arg, int fd)
+{
+    const muster *m = (const muster *)arg;
+
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        if (m->members[i]->linked && m->members[i]->fd == fd)
+            return true;
+    return false;
+}
+
+const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
+                                      on_linked};
 
 /* ---------------------------------------------------------- heartbeats -- */
 

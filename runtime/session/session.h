@@ -114,6 +114,7 @@ typedef struct mst_member {
     int fd;
     int probes;
     uint32_t ncalls;
+    mst_log_gate gate;
     uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
     int64_t cut_ms;  /* since when, in MUSTER_CUT */
