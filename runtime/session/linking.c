@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/tame.h"
 #include "session/session.h"
 
 #define PROBES 3 /* heartbeats to a connection that may be gone */
@@ -162,6 +163,7 @@ static void name_unseen(mst_member *w, const mst_record *hello)
 
     snprintf(name, sizeof(name), "%.*s pid %u", (int)(hello->text.len & 127),
              hello->text.at, hello->pid);
+    mst_tame(name);
     mst_free(w->name);
     w->name = mst_strdup(name);
 }

@@ -36,7 +36,7 @@ static void check(const mst_run_options *o, char **argv, int argc)
     must(o->open.launcher <= MUSTER_LAUNCHER_JOIN);
     must(o->open.log_level <= MUSTER_LOG_DEBUG);
     must(o->output <= MST_OUTPUT_DIR);
-    must((o->output == MST_OUTPUT_DIR) == (o->output_dir != NULL));
+    must(o->output != MST_OUTPUT_DIR || o->output_dir[0] != '\0');
     must(o->kube.keep <= MUSTER_KEEP_ALL && o->kube.deadline_s >= 0);
     must(o->kube.image == NULL || o->kube.image[0] != '\0');
 }
