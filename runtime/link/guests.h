@@ -1,5 +1,5 @@
-/* guests.h - connections that are nobody's, by their descriptors: proven, but
- * without a HELLO yet, or told to go away. When their time is over they are
+/* guests.h - connections that are nobody's, by their descriptors: without a
+ * HELLO yet, or told to go away. When their time is over they are
  * shut down; libzmq, which has no call for that, then closes them.
  *
  * Driver of the loop only.

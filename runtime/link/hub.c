@@ -19,7 +19,7 @@
  * credits, for those who do not keep to them. */
 #define RECEIVE_MOST 256
 #define SEND_MOST (1 << 18)
-#define HELLO_MS 10000 /* from the handshake to HELLO */
+#define HELLO_MS 12000 /* from the connection to HELLO, at most */
 #define AWAY_MS 500    /* to leave by itself          */
 
 static void heard_router(void *arg, uint32_t events)
@@ -162,6 +162,8 @@ muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
         hub->watches[i].fd = -1;
     hub->side = true;
     hub->fd_limit = descriptor_limit();
+    hub->hello_ms =
+        silence_ms > 0 && silence_ms < HELLO_MS / 4 ? 4 * silence_ms : HELLO_MS;
     rc = need_descriptors(err);
     if (rc != MUSTER_OK)
         return rc;
@@ -328,9 +330,8 @@ static bool read_event(mst_hub *hub)
         hub->calls.disconnected(hub->arg, value);
     }
     if (event == ZMQ_EVENT_ACCEPTED)
-        mst_guests_remove(&hub->guests, value);
-    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-        mst_guests_add(&hub->guests, value, mst_now_ms() + HELLO_MS, false);
+        mst_guests_add(&hub->guests, value, mst_now_ms() + hub->hello_ms,
+                       false);
     if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit &&
         hub->listening && zmq_unbind(hub->router, hub->endpoint) == 0) {
         hub->listening = false;

@@ -52,7 +52,8 @@ typedef struct mst_hub {
     mst_log_gate gate;
     mst_guests guests;
     char endpoint[128];
-    int fd_limit; /* stop listening at this descriptor */
+    int fd_limit;     /* stop listening at this descriptor */
+    int64_t hello_ms; /* from a connection to HELLO */
     bool listening;
     bool side; /* ZAP or the monitor may have something */
 } mst_hub;
@@ -61,7 +62,8 @@ typedef struct mst_hub {
  *
  *   address      "127.0.0.1", "::1", "0.0.0.0", "::"
  *   port         0: any
- *   silence_ms   bounds unacknowledged data, 0: the system's
+ *   silence_ms   bounds unacknowledged data, 0: the system's; and how long a
+ *                connection may be nobody's
  *
  * Errors:  MUSTER_EADDR, MUSTER_ESYS; without descriptors, too, where libzmq
  *          would abort
