@@ -27,3 +27,10 @@ add_dependencies(it_liar bad_worker module_canary)
 loop_test(it_strangers 60)
 target_compile_definitions(it_strangers PRIVATE
     TRUE_WORKER="$<TARGET_FILE:muster-worker>")
+add_executable(attacker ../support/attacker.c)
+target_link_libraries(attacker PRIVATE PkgConfig::ZMQ PkgConfig::SODIUM)
+loop_test(it_attack 180)
+target_compile_definitions(it_attack PRIVATE
+    ATTACKER="$<TARGET_FILE:attacker>")
+add_dependencies(it_attack attacker)
+set_tests_properties(it_attack PROPERTIES RUN_SERIAL ON)
