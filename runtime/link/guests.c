@@ -102,6 +102,29 @@ size_t mst_guests_expire(mst_guests *guests, int64_t now_ms,
     return ended;
 }
 
+bool mst_guests_evict(mst_guests *guests, bool (*keep)(void *arg, int fd),
+                      void *arg)
+{
+    int first = -1;
+
+    for (int fd = 0; fd < guests->room && guests->n > 0; fd++) {
+        const int64_t until_ms = guests->at[fd].until_ms;
+
+        if (until_ms == 0 ||
+            (first >= 0 && until_ms >= guests->at[first].until_ms))
+            continue;
+        if (keep(arg, fd))
+            mst_guests_remove(guests, fd);
+        else
+            first = fd;
+    }
+    if (first < 0)
+        return false;
+    mst_guests_remove(guests, first);
+    end(first, guests->port);
+    return true;
+}
+
 void mst_guests_fini(mst_guests *guests)
 {
     mst_free(guests->at);

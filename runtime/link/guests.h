@@ -37,6 +37,11 @@ void mst_guests_remove(mst_guests *guests, int fd);
 size_t mst_guests_expire(mst_guests *guests, int64_t now_ms,
                          bool (*keep)(void *arg, int fd), void *arg);
 
+/* Shut down the one that has to leave first, to make room; false: there is
+ * none but those that `keep` says are somebody's. */
+bool mst_guests_evict(mst_guests *guests, bool (*keep)(void *arg, int fd),
+                      void *arg);
+
 void mst_guests_fini(mst_guests *guests);
 
 #endif

@@ -76,7 +76,6 @@ static muster_err bind_router(mst_hub *hub, const char *address, uint16_t port,
         return mst_fail(err, MUSTER_ESYS, "endpoint: %s", zmq_strerror(errno));
     hub->guests.port =
         (uint16_t)strtoul(strrchr(hub->endpoint, ':') + 1, NULL, 10);
-    hub->listening = true;
     return MUSTER_OK;
 }
 
@@ -318,6 +317,20 @@ static bool answer_zap(mst_hub *hub)
     return n > 0;
 }
 
+/* Without a descriptor libzmq would try to accept for ever. To stop listening
+ * is no way out: that would end the connections that were accepted there. */
+static void make_room(mst_hub *hub, int fd)
+{
+    const bool made =
+        mst_guests_evict(&hub->guests, hub->calls.linked, hub->arg);
+
+    mst_log_some(hub->log, &hub->gate, MUSTER_LOG_WARN,
+                 "DESCRIPTORS-NEAR-LIMIT", "fd=%d limit=%d; %s", fd,
+                 hub->fd_limit + FD_MARGIN,
+                 made ? "the oldest stranger was shut out"
+                      : "all connections are workers'");
+}
+
 static bool read_event(mst_hub *hub)
 {
     uint16_t event;
@@ -332,13 +345,8 @@ static bool read_event(mst_hub *hub)
     if (event == ZMQ_EVENT_ACCEPTED)
         mst_guests_add(&hub->guests, value, mst_now_ms() + hub->hello_ms,
                        false);
-    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit &&
-        hub->listening && zmq_unbind(hub->router, hub->endpoint) == 0) {
-        hub->listening = false;
-        mst_log_line(hub->log, MUSTER_LOG_WARN, "DESCRIPTORS-NEAR-LIMIT",
-                     "fd=%d limit=%d; not listening until some are free", value,
-                     hub->fd_limit + FD_MARGIN);
-    }
+    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit)
+        make_room(hub, value);
     return true;
 }
 
@@ -370,9 +378,6 @@ static void see_guests_out(mst_hub *hub)
 void mst_hub_tick(mst_hub *hub)
 {
     see_guests_out(hub);
-    if (!hub->listening && mst_hub_room(hub) > 0 &&
-        zmq_bind(hub->router, hub->endpoint) == 0)
-        hub->listening = true;
 }
 
 bool mst_hub_work(mst_hub *hub)

@@ -52,10 +52,9 @@ typedef struct mst_hub {
     mst_log_gate gate;
     mst_guests guests;
     char endpoint[128];
-    int fd_limit;     /* stop listening at this descriptor */
+    int fd_limit;     /* from here on strangers have to leave */
     int64_t hello_ms; /* from a connection to HELLO */
-    bool listening;
-    bool side; /* ZAP or the monitor may have something */
+    bool side;        /* ZAP or the monitor may have something */
 } mst_hub;
 
 /* Bind.
@@ -86,7 +85,7 @@ void mst_hub_keep(mst_hub *hub, int fd);
 /* Read what has come, a bounded part of it; false: there was nothing. */
 bool mst_hub_work(mst_hub *hub);
 
-/* Listen again after the descriptors ran out, when there is room. */
+/* Now and then: connections that are nobody's are shut down in time. */
 void mst_hub_tick(mst_hub *hub);
 
 /* How many more descriptors there can be while it listens; below 0: too many
