@@ -129,7 +129,7 @@ int mst_hub_room(const mst_hub *hub)
     if (fd < 0)
         return -1;
     close(fd);
-    return hub->fd_limit - fd;
+    return hub->fd_limit - fd + hub->guests.n; /* who would have to leave */
 }
 
 /* libzmq aborts when it gets none: look first. */

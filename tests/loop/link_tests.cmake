@@ -34,3 +34,4 @@ target_compile_definitions(it_attack PRIVATE
     ATTACKER="$<TARGET_FILE:attacker>")
 add_dependencies(it_attack attacker)
 set_tests_properties(it_attack PROPERTIES RUN_SERIAL ON)
+loop_test(it_secrets 60)
