@@ -205,14 +205,8 @@ int main(int argc, char **argv)
     began = now();
     until = began + strtod(argv[3], NULL);
     while (now() < until) {
-        double due = began + (double)n / rate;
+        const double due = began + (double)n / rate;
         const double wait = due - now();
-
-        if (wait < -0.3) { /* we were stopped: that does not count */
-            began -= wait;
-            until -= wait;
-            due -= wait;
-        }
 
         if (wait > 0)
             poll(NULL, 0, (int)(wait * 1000) + 1);
