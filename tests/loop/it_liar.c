@@ -169,8 +169,8 @@ static void one_round(lies *l)
     for (uint32_t rank = first; rank < first + LIARS; rank++) {
         const muster_err rc = muster_remove(l->r->m, &rank, 1, 0, &err);
 
-        /* it is lost, or has not ended yet: it was told to, and is killed */
-        if (rc != MUSTER_EWORKER && rc != MUSTER_ETIMEOUT)
+        /* it is lost, before or now, or has not ended yet: it is killed */
+        if (rc != MUSTER_EWORKER && rc != MUSTER_ELOST && rc != MUSTER_ETIMEOUT)
             assert_code(rc, MUSTER_OK, err);
     }
     for (unsigned i = 0; i < LIARS * CALLS; i++) {
