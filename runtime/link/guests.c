@@ -54,7 +54,7 @@ static bool is_ours(int fd, uint16_t port)
         struct sockaddr any;
         struct sockaddr_in four;
         struct sockaddr_in6 six;
-    } here;
+    } here = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t len = sizeof(here);
 
     if (getsockname(fd, &here.any, &len) != 0)
