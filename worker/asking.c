@@ -1,6 +1,7 @@
 /* asking.c - calls of our handlers' own: to the manager, and through it to
  * any worker. The manager keeps the deadline and answers each call exactly
- * once; only a cut link or our own end answers here. */
+ * once, over cuts, too; only our own end answers here, or a manager that had
+ * to forget us. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,8 +145,6 @@ static void begin(mst_cmd *cmd, void *worker)
         finish_text(f, MUSTER_ECLOSED, "this worker is ending");
     } else if (f->ctx != NULL && atomic_load(&f->ctx->canceled)) {
         finish_text(f, MUSTER_ECANCELED, "its handler was cancelled");
-    } else if (w->dial.state != MST_DIAL_ON) {
-        finish_text(f, MUSTER_ELOST, "the link to the manager was cut");
     } else {
         f->id = mst_pending_add(&w->asking.pending, f) | MST_ID_WORKER;
         if (f->id == MST_ID_WORKER) {

@@ -27,6 +27,7 @@ static inline void encode_again(const mst_record *r)
     must(back.kind == r->kind && back.flags == r->flags && back.id == r->id);
     must(back.total == r->total && back.offset == r->offset);
     must(back.credit == r->credit && back.mode == r->mode);
+    must(back.got == r->got && back.turn == r->turn);
     must(back.code == r->code && back.remote == r->remote);
     must(back.remaining_ms == r->remaining_ms && back.size == r->size);
     must(back.peer == r->peer && back.depth == r->depth);
