@@ -57,6 +57,7 @@ static void suspect(mst_member *w)
     if (w->probes > 0)
         return;
     w->probes = PROBES;
+    w->gone_ms = mst_now_ms();
     mst_loop_time(&w->m->loop, &w->probe,
                   mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
 }
@@ -158,6 +159,19 @@ static void name_unseen(mst_member *w, const mst_record *hello)
     w->name = mst_strdup(name);
 }
 
+/* A Pod's host name is its own; its node is the launcher's to say. */
+static void note_host(mst_member *w, const mst_record *hello)
+{
+    char host[MUSTER_NAME_TEXT];
+
+    if (w->late)
+        return;
+    snprintf(host, sizeof(host), "%.*s", (int)(hello->text.len & 127),
+             hello->text.at);
+    mst_free(w->node);
+    w->node = mst_strdup(host);
+}
+
 static void welcome(mst_member *w, const mst_route *route, int fd,
                     const mst_record *hello)
 {
@@ -179,12 +193,14 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
         w->modules = 0; /* a new process */
     w->loading = NULL;
     w->instance = hello->instance;
+    w->gone_ms = 0;
     w->linked = true;
     mst_lane_init(&w->lane, send_message, w);
     mst_lane_put(&w->lane, &record);
     mst_link_dirty(w);
     if (w->unseen)
         name_unseen(w, hello);
+    note_host(w, hello);
     mst_member_event(w, MST_EV_HELLO, "connected from %.*s, pid %u",
                      (int)(hello->text.len & 127), hello->text.at, hello->pid);
     if (w->state == MUSTER_JOINING)
@@ -321,6 +337,8 @@ static void on_record(mst_member *w, const mst_record *r)
                              w->rank);
         break;
     case MST_HEARTBEAT:
+        if ((r->flags & MST_FLAG_FIGURES) != 0)
+            mst_box_heard(w, r);
         break;
     default:
         mst_member_event(w, MST_EV_FAILED,
@@ -433,29 +451,31 @@ const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
 
 /* ---------------------------------------------------------- heartbeats -- */
 
-static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
+static void beat_one(mst_member *w, int64_t now)
 {
     const mst_record beat = {.kind = MST_HEARTBEAT};
     const int64_t timeout = w->m->options.heartbeat_timeout_ms;
+    char box[256];
 
     if (w->state == MUSTER_CUT) {
         if (now - w->cut_ms >= timeout)
             mst_member_event(w, MST_EV_FAILED,
                              "worker %u: its link was cut %.1f s ago and it "
-                             "did not come back%s%s",
+                             "did not come back%s%s%s",
                              w->rank, (double)(now - w->cut_ms) / 1000,
                              w->waits != NULL ? ": " : "",
-                             w->waits != NULL ? w->waits : "");
+                             w->waits != NULL ? w->waits : "",
+                             mst_box_words(w, box, sizeof(box)));
         return;
     }
     if (!w->linked)
         return;
-    w->lane.heard_ms += paused_ms;
     if (now - w->lane.heard_ms >= timeout) {
         mst_member_event(
-            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s", w->rank,
+            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s%s", w->rank,
             (double)(now - w->lane.heard_ms) / 1000,
-            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
+            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "",
+            mst_box_words(w, box, sizeof(box)));
         return;
     }
     if (now - w->lane.sent_ms >= timeout / 4) {
@@ -464,23 +484,45 @@ static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
     }
 }
 
+static int64_t tick_ms(const muster *m)
+{
+    const int64_t timeout = m->options.heartbeat_timeout_ms;
+
+    return timeout > 0 ? timeout / 4 : 1000;
+}
+
+/* A tick that is late by another: it was us who stood still, and nobody else
+ * is to blame for the silence. */
+void mst_link_awake(muster *m)
+{
+    const int64_t now = mst_now_ms(), every = tick_ms(m);
+    const int64_t paused = now - m->last_tick_ms - every;
+
+    if (paused < every)
+        return;
+    mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
+                 (long long)paused);
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[i];
+
+        w->lane.heard_ms += paused;
+        w->cut_ms += paused;
+    }
+    m->last_tick_ms = now - every;
+    m->paused_ms = paused;
+    m->woke_ms = now;
+}
+
 void mst_link_tick(void *arg, mst_timer *timer)
 {
     muster *m = (muster *)arg;
     const int64_t now = mst_now_ms();
-    const int64_t timeout = m->options.heartbeat_timeout_ms;
-    const int64_t every = timeout > 0 ? timeout / 4 : 1000;
-    int64_t paused = now - m->last_tick_ms - every;
 
-    /* it was us who stood still: nobody else is to blame for the silence */
-    if (paused < every)
-        paused = 0;
-    else
-        mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
-                     (long long)paused);
+    mst_link_awake(m);
     mst_hub_tick(&m->hub);
-    for (uint32_t i = 0; timeout > 0 && i < m->nmembers; i++)
-        beat_one(m->members[i], now, paused);
+    for (uint32_t i = 0; m->options.heartbeat_timeout_ms > 0 && i < m->nmembers;
+         i++)
+        beat_one(m->members[i], now);
     m->last_tick_ms = now;
-    mst_loop_time(&m->loop, timer, now + every);
+    mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }

@@ -291,7 +291,7 @@ verdicts() {
         "containerStatuses": [{"name": "worker", "state": {"terminated":
         {"exitCode": 137, "reason": "OOMKilled"}}}]}' >/dev/null
     finish
-    expect 0 "oom" "worker 1 was OOMKilled (limit 4Gi) in handler nap; its last"
+    expect 0 "oom" "was OOMKilled in handler nap" "; limit 4Gi, last seen "
     nothing_left "oom"
     start -n 2 --keep failed "$script" quit
     finish
