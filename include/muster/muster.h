@@ -318,7 +318,8 @@ MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
 MUSTER_API size_t muster_list(muster *m, muster_info *infos, size_t max);
 
 /* Write what muster_list tells as a table, as ps(1) does: rank, state, process,
- * calls outstanding, seconds since it was last heard, name, and why it ended.
+ * calls outstanding, seconds since it was last heard, memory, name, the handler
+ * that runs, and why it ended.
  * What SIGUSR1 does in `muster run`.
  *
  * Thread:  any.
