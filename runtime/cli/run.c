@@ -1,5 +1,6 @@
 /* run.c - muster run: a script on workers. */
 #include <dlfcn.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,19 @@ static bool open_sinks(sinks *to, const mst_run_options *o, int *status)
     return mst_events_open(&to->events, o->events);
 }
 
+/* Is everything written that was to be? Says what is not. */
+static bool finish_output(mst_output *output)
+{
+    const bool files = mst_output_finish(output);
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return files;
+    fprintf(stderr, "muster run: standard output could not be written%s%s\n",
+            errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    return false;
+}
+
 static uint32_t processors(void)
 {
     cpu_set_t set;
@@ -167,9 +181,7 @@ int mst_cli_run(int argc, char **argv)
     mst_signals_stop(&signals);
     muster_close(&m);
     /* the last lines of workers are printed until here */
-    if ((!mst_output_finish(&to.output) || fflush(stdout) != 0 ||
-         ferror(stdout)) &&
-        status == 0)
+    if (!finish_output(&to.output) && status == 0)
         status = EXIT_FAILURE;
     sig = atomic_load(&signals.sig);
     status = sig != 0 ? MST_CLI_SIGNAL + sig : status;
