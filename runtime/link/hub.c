@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -67,7 +69,6 @@ static muster_err bind_router(mst_hub *hub, const char *address, uint16_t port,
     if (zmq_getsockopt(hub->router, ZMQ_LAST_ENDPOINT, hub->endpoint, &len) !=
         0)
         return mst_fail(err, MUSTER_ESYS, "endpoint: %s", zmq_strerror(errno));
-    hub->listening = true;
     return MUSTER_OK;
 }
 
@@ -301,6 +302,31 @@ static bool answer_zap(mst_hub *hub)
     return n > 0;
 }
 
+/* One connection too many: it ends at once, and its descriptor is free. Not to
+ * listen any more would be no way: libzmq ends with a listener all that it has
+ * accepted. The number may be another's by now, but then it is of our port, or
+ * left alone. */
+static void turn_away(mst_hub *hub, int fd)
+{
+    const char *port = strrchr(hub->endpoint, ':');
+    struct sockaddr_storage here;
+    socklen_t len = sizeof(here);
+    char number[8] = "";
+
+    if (getsockname(fd, (struct sockaddr *)&here, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&here, len, NULL, 0, number,
+                    sizeof(number), NI_NUMERICSERV) != 0 ||
+        port == NULL || strcmp(port + 1, number) != 0)
+        return;
+    (void)shutdown(fd, SHUT_RDWR);
+    if (!hub->crowded)
+        mst_log_line(hub->log, MUSTER_LOG_WARN, "DESCRIPTORS-NEAR-LIMIT",
+                     "fd=%d limit=%d; new connections are turned away until "
+                     "some are free",
+                     fd, hub->fd_limit + FD_MARGIN);
+    hub->crowded = true;
+}
+
 static bool read_event(mst_hub *hub)
 {
     uint16_t event;
@@ -310,20 +336,15 @@ static bool read_event(mst_hub *hub)
         return false;
     if (event == ZMQ_EVENT_DISCONNECTED || event == ZMQ_EVENT_CLOSED)
         hub->calls.disconnected(hub->arg, value);
-    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit &&
-        hub->listening && zmq_unbind(hub->router, hub->endpoint) == 0) {
-        hub->listening = false;
-        mst_log_line(hub->log, MUSTER_LOG_WARN, "DESCRIPTORS-NEAR-LIMIT",
-                     "fd=%d limit=%d; not listening until some are free", value,
-                     hub->fd_limit + FD_MARGIN);
-    }
+    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit)
+        turn_away(hub, value);
     return true;
 }
 
 void mst_hub_tick(mst_hub *hub)
 {
-    if (!hub->listening && zmq_bind(hub->router, hub->endpoint) == 0)
-        hub->listening = true;
+    if (hub->crowded && mst_hub_room(hub) > 0)
+        hub->crowded = false;
 }
 
 bool mst_hub_work(mst_hub *hub)

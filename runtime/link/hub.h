@@ -47,9 +47,9 @@ typedef struct mst_hub {
     void *arg;
     mst_log *log;
     char endpoint[128];
-    int fd_limit; /* stop listening at this descriptor */
-    bool listening;
-    bool side; /* ZAP or the monitor may have something */
+    int fd_limit; /* turn connections away from this descriptor on */
+    bool crowded; /* that has happened, and was said */
+    bool side;    /* ZAP or the monitor may have something */
 } mst_hub;
 
 /* Bind.
@@ -73,11 +73,11 @@ bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message);
 /* Read what has come, a bounded part of it; false: there was nothing. */
 bool mst_hub_work(mst_hub *hub);
 
-/* Listen again after the descriptors ran out, when there is room. */
+/* When there is room again, the next time that there is none is said, too. */
 void mst_hub_tick(mst_hub *hub);
 
-/* How many more descriptors there can be while it listens; below 0: too many
- * are open. */
+/* How many more descriptors there can be before connections are turned away;
+ * below 0: too many are open. */
 int mst_hub_room(const mst_hub *hub);
 
 #endif
