@@ -127,11 +127,11 @@ cpu_ms() {
 
 # -------------------------------------------------------- who stands still --
 
-# One after the other would take long: all four at once, and then wait.
+# One after the other would take long: all five at once, and then wait.
 test_stopped() {
     local beat=$((2 * slow)) name began
-    local -a half_worker twice_worker half_manager twice_manager
-    for name in half_worker twice_worker half_manager twice_manager; do
+    local -a half_worker twice_worker half_manager twice_manager both
+    for name in half_worker twice_worker half_manager twice_manager both; do
         begin $name -n 2 --heartbeat-timeout $beat "$script" hold \
             $((2500 * beat))
         # not the first lines, and not what it has by chance: all of them
@@ -141,7 +141,8 @@ test_stopped() {
     sleep "$beat" # so that the figures know the handler
     began=$(now_ms)
     kill -STOP "${half_worker[0]}" "${twice_worker[0]}" \
-        "${pids[half_manager]}" "${pids[twice_manager]}"
+        "${pids[half_manager]}" "${pids[twice_manager]}" \
+        "${pids[both]}" "${both[@]}"
     until_ms $((began + 500 * beat))
     kill -CONT "${half_worker[0]}" "${pids[half_manager]}"
     until_ms $((began + 2000 * beat))
@@ -151,11 +152,16 @@ test_stopped() {
             "/proc/${twice_manager[1]}/status" &&
         fail "twice_manager: its workers are still there"
     kill -CONT "${pids[twice_manager]}" "${twice_worker[0]}" 2>/dev/null
+    # a worker goes on first: it must not be the manager's judge, either
+    kill -CONT "${both[0]}"
+    sleep 0.1
+    kill -CONT "${pids[both]}" "${both[1]}"
     ends half_worker 0
+    ends both 0
     ends half_manager 0
     ends twice_worker 3
     ends twice_manager 3
-    for name in half_worker half_manager; do
+    for name in half_worker half_manager both; do
         said $name out '^result: 3$'
         events $name 0
         never_said $name jsonl '"to":"(lost|cut)"'
