@@ -48,7 +48,7 @@ static bool own_path(const char *proc, const char *controller, char *path,
 {
     FILE *file = open_of(proc, "cgroup");
     char *line = NULL;
-    size_t room = 0;
+    size_t room = 0, n;
     bool found = false;
 
     *v1 = false;
@@ -63,9 +63,10 @@ static bool own_path(const char *proc, const char *controller, char *path,
         if (!mine && at != list)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        if (strlen(at + 1) >= bytes)
+        n = strlen(++at);
+        if (n >= bytes)
             continue;
-        strcpy(path, at + 1);
+        memcpy(path, at, n + 1);
         *v1 = mine;
         found = true;
     }

@@ -63,6 +63,7 @@ typedef enum mst_end {
 typedef struct mst_launcher {
     const char *name;
     bool reads_output;  /* REPORT_OUTPUT comes: not by the connection, too */
+    bool knows_nodes;   /* a worker's own host name is not where it runs */
     int descriptors;    /* of ours, for each worker, with its connection */
     int64_t story_ms;   /* from a process's end until ENDED, usually */
     const char *listen; /* what to bind when nothing is said */

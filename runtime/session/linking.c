@@ -164,7 +164,7 @@ static void note_host(mst_member *w, const mst_record *hello)
 {
     char host[MUSTER_NAME_TEXT];
 
-    if (w->late)
+    if (w->m->launcher->knows_nodes)
         return;
     snprintf(host, sizeof(host), "%.*s", (int)(hello->text.len & 127),
              hello->text.at);

@@ -239,7 +239,7 @@ void mst_describe_end(mst_member *w, char *text, size_t bytes);
 
 /* ------------------------------------------------------------- box.c */
 
-void mst_box_heard(mst_member *w, const mst_record *figures);
+void mst_box_heard(mst_member *w, const mst_record *r);
 void mst_box_fill(const mst_member *w, muster_health *health);
 /* How long the handler of this call had run when the connection ended, or
  * until now; -1: not known. Id 0: of whatever ran. */

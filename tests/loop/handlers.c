@@ -353,7 +353,7 @@ static int hog(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
             return muster_fail(ctx, 1, "no memory after %zu MiB", i);
         memset(bytes, 1 + (int)i, (size_t)1 << 20);
         *(char *volatile *)&kept = bytes;
-        sleep_ms(2);
+        sleep_ms(8);
     }
     return 0;
 }

@@ -275,8 +275,16 @@ verdicts() {
     local pod
 
     begin
-    run -n 2 "$script" quit
+    run -n 2 --events "$dir/events" "$script" quit
     expect 0 "exit(7)" "worker lost: worker 1 exited with status 7"
+    checks=$((checks + 1))
+    python3 "${apiserver%/*}/events_check.py" \
+        "${apiserver%/*}/../../runtime/man/muster-events.5" "$dir/events" 0 ||
+        fail "--events"
+    checks=$((checks + 1))
+    grep '"to":"lost"' "$dir/events" |
+        grep '"name":"[a-z0-9-]*-1","node":"n1","exit_status":7,' >/dev/null ||
+        fail "--events: $(grep '"to":"lost"' "$dir/events")"
     nothing_left "exit(7)"
     start -n 2 "$script" wait
     eventually said begun
@@ -291,7 +299,8 @@ verdicts() {
         "containerStatuses": [{"name": "worker", "state": {"terminated":
         {"exitCode": 137, "reason": "OOMKilled"}}}]}' >/dev/null
     finish
-    expect 0 "oom" "was OOMKilled in handler nap" "; limit 4Gi, last seen "
+    expect 0 "oom" "worker 1 on n1 was OOMKilled in handler nap" \
+        "; limit 4Gi, last seen "
     nothing_left "oom"
     start -n 2 --keep failed "$script" quit
     finish

@@ -366,6 +366,7 @@ static void destroy(mst_launcher **self)
 static void set_base(mst_fleet *f)
 {
     f->base = (mst_launcher){.name = "k8s",
+                             .knows_nodes = true,
                              .descriptors = 1,
                              .story_ms = STORY_MS,
                              .start = start,
