@@ -211,6 +211,7 @@ static void the_oomkilled_one_is_said_to_be(void **state)
     if (!group_up(g)) {
         free(g);
         skip(); /* no root, or no memory controller */
+        return;
     }
     o.worker = g->program;
     snprintf(limit, sizeof(limit), "; limit %dMi, last seen ", LIMIT_MIB);

@@ -63,6 +63,7 @@ until_ms() {
 begin() {
     local name=$1
     shift
+    : >"$dir/$name.out"
     "$muster" run --events "$dir/$name.jsonl" "$@" >"$dir/$name.out" \
         2>"$dir/$name.err" &
     pids[$name]=$!
@@ -183,7 +184,6 @@ nothing from this manager, which stood still for "
 # ------------------------------------------------------------------- clocks --
 
 test_clock() {
-    local -a through=()
     if [ $preload -eq 0 ]; then
         echo "  without LD_PRELOAD: the clock does not jump"
         return
@@ -217,6 +217,7 @@ test_descriptors() {
     pids[many]=$!
     ends many 69
     said many err 'of 100 workers came up.*worker [0-9]+: cannot start it: Too many open files'
+    : >"$dir/few.out"
     (
         ulimit -n 100
         exec "$muster" run -n 4 --events "$dir/few.jsonl" "$script" hold \

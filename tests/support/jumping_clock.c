@@ -1,7 +1,6 @@
 /* jumping_clock.c - for LD_PRELOAD: the wall clock jumps ahead by 5 hours one
  * second after the process began, and back by 12 another second later, then
  * ahead again, and so on. Clocks that do not jump are left alone. */
-#include <dlfcn.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -31,35 +30,35 @@ static time_t jump(void)
     return s < 1 ? 0 : 3600 * hours[1 + (s - 1) % 2];
 }
 
-__attribute__((visibility("default"))) int clock_gettime(clockid_t clock,
-                                                         struct timespec *at)
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock_id,
+                                                         struct timespec *tp)
 {
-    const int rc = (int)syscall(SYS_clock_gettime, clock, at);
+    const int rc = (int)syscall(SYS_clock_gettime, clock_id, tp);
 
-    if (rc == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ||
-                    clock == CLOCK_TAI))
-        at->tv_sec += jump();
+    if (rc == 0 && (clock_id == CLOCK_REALTIME ||
+                    clock_id == CLOCK_REALTIME_COARSE || clock_id == CLOCK_TAI))
+        tp->tv_sec += jump();
     return rc;
 }
 
-__attribute__((visibility("default"))) int gettimeofday(struct timeval *at,
-                                                        void *zone)
+__attribute__((visibility("default"))) int gettimeofday(struct timeval *tv,
+                                                        void *tz)
 {
     struct timespec now;
 
-    (void)zone;
+    (void)tz;
     clock_gettime(CLOCK_REALTIME, &now);
-    at->tv_sec = now.tv_sec;
-    at->tv_usec = now.tv_nsec / 1000;
+    tv->tv_sec = now.tv_sec;
+    tv->tv_usec = now.tv_nsec / 1000;
     return 0;
 }
 
-__attribute__((visibility("default"))) time_t time(time_t *at)
+__attribute__((visibility("default"))) time_t time(time_t *timer)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    if (at != NULL)
-        *at = now.tv_sec;
+    if (timer != NULL)
+        *timer = now.tv_sec;
     return now.tv_sec;
 }
