@@ -1,5 +1,5 @@
 # What is known of workers that ended, and trouble of the manager's own.
-loop_test(it_blackbox 60)
+loop_test(it_blackbox 120)
 test_module(loop_trouble SOURCE trouble_script.c NAME trouble)
 add_library(jumping_clock MODULE ../support/jumping_clock.c)
 set(trouble_slow 1)
@@ -13,4 +13,4 @@ add_test(NAME it_trouble
                  ${PROJECT_SOURCE_DIR}/tests/support
                  ${PROJECT_SOURCE_DIR}/runtime/man/muster-events.5
                  ${trouble_slow})
-set_tests_properties(it_trouble PROPERTIES LABELS loop TIMEOUT 120)
+set_tests_properties(it_trouble PROPERTIES LABELS loop TIMEOUT 240)
