@@ -189,8 +189,10 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
-    if (w->instance != hello->instance)
-        w->modules = 0; /* a new process */
+    if (w->instance != hello->instance) { /* a new process */
+        w->modules = 0;
+        w->box = (mst_box){0};
+    }
     w->loading = NULL;
     w->instance = hello->instance;
     w->gone_ms = 0;
