@@ -82,6 +82,8 @@ void mst_link_drop(mst_member *w)
         TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
     w->dirty = false;
     w->probes = 0;
+    if (w->linked)
+        LIST_REMOVE(w, fd_link);
     w->linked = false;
     w->fd = -1;
     mst_lane_fini(&w->lane);
@@ -180,6 +182,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->loading = NULL;
     w->instance = hello->instance;
     w->linked = true;
+    LIST_INSERT_HEAD(&m->by_fd[(unsigned)fd % MST_FD_LISTS], w, fd_link);
     mst_lane_init(&w->lane, send_message, w);
     mst_lane_put(&w->lane, &record);
     mst_link_dirty(w);
@@ -373,19 +376,12 @@ static void on_message(void *arg, const mst_route *route, const char *user,
 static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
                      char user[MST_USER_BYTES])
 {
-    const muster *m = (const muster *)arg;
+    const mst_member *w = mst_member_of_key((const muster *)arg, key);
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
-
-        if (memcmp(w->key, key, MST_KEY_BYTES) != 0)
-            continue;
-        if (mst_life_over(w->state))
-            return false;
-        snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
-        return true;
-    }
-    return false;
+    if (w == NULL || mst_life_over(w->state))
+        return false;
+    snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
+    return true;
 }
 
 /* Whose connection was it? The descriptor may be another's already: ask by a
@@ -393,11 +389,11 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
 static void on_disconnected(void *arg, int fd)
 {
     muster *m = (muster *)arg;
+    mst_member *w;
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
-
-        if (!w->linked || w->fd != fd)
+    LIST_FOREACH(w, &m->by_fd[(unsigned)fd % MST_FD_LISTS], fd_link)
+    {
+        if (w->fd != fd)
             continue;
         if (w->ended) {
             mst_loop_time(&m->loop, &w->conclude, mst_now_ms());

@@ -1,4 +1,5 @@
 /* member.c - ranks and their lives. */
+#include <search.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "session/session.h"
@@ -18,6 +20,18 @@
 mst_member *mst_member_get(const muster *m, uint32_t rank)
 {
     return rank >= 1 && rank <= m->nmembers ? m->members[rank - 1] : NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, MST_KEY_BYTES);
+}
+
+mst_member *mst_member_of_key(const muster *m, const uint8_t key[MST_KEY_BYTES])
+{
+    void *const *found = tfind(key, &m->by_key, by_key);
+
+    return found != NULL ? MST_OF(mst_member, key, *found) : NULL;
 }
 
 static void on_conclude(void *arg, mst_timer *timer)
@@ -83,11 +97,16 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;
     }
-    m->members[m->nmembers++] = w;
     w->incarnation = 1;
     mst_root_worker(m->root, w->rank, w->incarnation, &pair);
     memcpy(w->key, pair.public_key, sizeof(w->key));
     sodium_memzero(&pair, sizeof(pair));
+    if (tsearch(w->key, &m->by_key, by_key) == NULL) {
+        mst_member_free(w);
+        mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
+        return NULL;
+    }
+    m->members[m->nmembers++] = w;
     return w;
 }
 
@@ -119,6 +138,7 @@ static void consequences(mst_member *w, muster_state from, const char *why)
 {
     muster *m = w->m;
 
+    mst_starting_changed(w);
     if (from == MUSTER_READY)
         atomic_fetch_sub(&m->nready, 1);
     if (w->state == MUSTER_READY) {
