@@ -76,10 +76,21 @@ mst_member *mst_member_self(muster *m)
     return self;
 }
 
+bool mst_member_key(mst_member *w, uint32_t incarnation)
+{
+    mst_pair pair;
+
+    (void)tdelete(w->key, &w->m->by_key, by_key);
+    w->incarnation = incarnation;
+    mst_root_worker(w->m->root, w->rank, incarnation, &pair);
+    memcpy(w->key, pair.public_key, sizeof(w->key));
+    sodium_memzero(&pair, sizeof(pair));
+    return tsearch(w->key, &w->m->by_key, by_key) != NULL;
+}
+
 mst_member *mst_member_add(muster *m, muster_error *err)
 {
     mst_member *w;
-    mst_pair pair;
 
     if (m->nmembers == m->room) {
         const uint32_t room = m->room > 0 ? 2 * m->room : 16;
@@ -97,11 +108,7 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;
     }
-    w->incarnation = 1;
-    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
-    memcpy(w->key, pair.public_key, sizeof(w->key));
-    sodium_memzero(&pair, sizeof(pair));
-    if (tsearch(w->key, &m->by_key, by_key) == NULL) {
+    if (!mst_member_key(w, 1)) {
         mst_member_free(w);
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;

@@ -205,6 +205,8 @@ const char *mst_listen(const muster *m, const muster_options *o);
 mst_member *mst_member_add(muster *m, muster_error *err);
 mst_member *mst_member_self(muster *m); /* rank 0; NULL: no memory */
 mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
+/* Its incarnation, and the key that goes with it. False: no memory. */
+bool mst_member_key(mst_member *w, uint32_t incarnation);
 /* Whose key it is; NULL: nobody's. */
 mst_member *mst_member_of_key(const muster *m,
                               const uint8_t key[MST_KEY_BYTES]);
