@@ -167,6 +167,7 @@ static muster *open_manager(const char *dir)
     options.launcher = MUSTER_LAUNCHER_JOIN;
     options.join_dir = dir;
     options.on_log = on_log;
+    options.log_level = MUSTER_LOG_ERROR;
     must(muster_open(&options, &m, &err), &err, "open");
     return m;
 }
