@@ -186,7 +186,7 @@ static void begin(mst_worker *w, mst_task *task)
         return;
     }
     if (!blob_task(w, task))
-        mst_executor_submit(&w->executor, job);
+        mst_executor_submit(&w->executor, job, true);
 }
 
 static void broken(mst_worker *w)

@@ -21,6 +21,7 @@
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
 #define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
 #define LINGER_MS 2000 /* the last results, at the end            */
+#define HOLD_MS 1        /* a handler longer than this drives alone */
 
 static volatile sig_atomic_t terminated;
 static volatile int wake_fd = -1;
@@ -128,9 +129,30 @@ static void look_at_connection(mst_worker *w)
     mst_loop_time(&w->loop, &w->tick, now + TICK_MS);
 }
 
+static void look(mst_worker *w)
+{
+    look_at_connection(w);
+    look_for_end(w);
+}
+
+static int64_t patience(const mst_worker *w)
+{
+    return mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
+}
+
+/* While the main thread is in a handler this one looks at all there is. */
 static bool work(void *arg)
 {
-    return mst_dial_work(&((mst_worker *)arg)->dial);
+    mst_worker *w = (mst_worker *)arg;
+
+    if (w->here && !w->over)
+        look(w);
+    if (!w->over)
+        return mst_dial_work(&w->dial);
+    if (w->here && w->stuck.timed.place == 0 &&
+        !mst_loop_time(&w->loop, &w->stuck, patience(w)))
+        w->stuck.fn(w, &w->stuck);
+    return false;
 }
 
 /* Our own comes from mst_executor_cancel and only has to end a blocking system
@@ -159,6 +181,48 @@ static void set_signals(mst_worker *w)
     sigaction(SIGINT, &action, NULL);
 }
 
+/* The last word, behind results and output. */
+static void say_bye(mst_worker *w)
+{
+    const mst_record bye = {.kind = MST_BYE,
+                            .code = w->status == MST_EXIT_OK ? MUSTER_OK
+                                                             : MUSTER_ECANCELED,
+                            .text = {w->why, strlen(w->why)}};
+
+    mst_output_end(w);
+    mst_dial_work(&w->dial);
+    if (w->dial.state != MST_DIAL_ON)
+        return;
+    mst_lane_put(&w->dial.lane, &bye);
+    mst_lane_flush(&w->dial.lane);
+}
+
+/* A handler did not return in time: it is left. */
+static _Noreturn void leave_stuck(mst_worker *w)
+{
+    if (w->status == MST_EXIT_OK) {
+        w->status = MST_EXIT_STUCK;
+        snprintf(w->why, sizeof(w->why), "a handler did not return in time");
+        mst_note_why(w->why);
+    }
+    fflush(stdout);
+    say_bye(w);
+    mst_dial_fini(&w->dial, 100);
+    _exit(w->status);
+}
+
+static void on_stuck(void *arg, mst_timer *timer)
+{
+    mst_worker *w = (mst_worker *)arg;
+
+    (void)timer;
+    if (!w->here)
+        return;
+    if (w->status != MST_EXIT_OK)
+        mst_note_why(w->why);
+    leave_stuck(w);
+}
+
 static muster_err set_up(mst_worker *w, muster_error *err)
 {
     muster_ctx ctx = {.rank = w->cookie.rank,
@@ -179,6 +243,9 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     w->tick.arg = w;
     w->escalate.fn = mst_worker_escalate;
     w->escalate.arg = w;
+    w->stuck.fn = on_stuck;
+    w->stuck.arg = w;
+    w->loop.hold_ms = HOLD_MS;
     w->dial.record = mst_worker_record;
     w->dial.arg = w;
     set_signals(w);
@@ -195,29 +262,16 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     return rc;
 }
 
-/* The last word, behind results and output. */
-static void say_bye(mst_worker *w)
-{
-    const mst_record bye = {.kind = MST_BYE,
-                            .code = w->status == MST_EXIT_OK ? MUSTER_OK
-                                                             : MUSTER_ECANCELED,
-                            .text = {w->why, strlen(w->why)}};
-
-    mst_output_end(w);
-    mst_dial_work(&w->dial);
-    if (w->dial.state != MST_DIAL_ON)
-        return;
-    mst_lane_put(&w->dial.lane, &bye);
-    mst_lane_flush(&w->dial.lane);
-}
-
 /* Handlers return or are left; results that are ready still go out. */
 static void wind_up(mst_worker *w)
 {
-    const int64_t until =
-        mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
+    const int64_t until = patience(w);
 
     mst_asking_close(w);
+    if (w->loop.has_thread) {
+        mst_loop_rise(&w->loop);
+        mst_loop_stop(&w->loop);
+    }
     if (!w->has_executor || mst_executor_stop(&w->executor, until)) {
         mst_registry_end();
         fflush(NULL);
@@ -231,27 +285,43 @@ static void wind_up(mst_worker *w)
         mst_loop_fini(&w->loop);
         return;
     }
-    if (w->status == MST_EXIT_OK) {
-        w->status = MST_EXIT_STUCK;
-        snprintf(w->why, sizeof(w->why), "a handler did not return in time");
-        mst_note_why(w->why);
-    }
-    fflush(stdout);
-    say_bye(w);
-    mst_dial_fini(&w->dial, 100);
-    _exit(w->status);
+    leave_stuck(w);
+}
+
+/* A handler runs where its call was read. */
+static void run_here(mst_worker *w)
+{
+    w->here = true;
+    mst_loop_rise(&w->loop);
+    (void)mst_executor_run_held(&w->executor);
+    mst_loop_sit(&w->loop);
+    w->here = false;
+}
+
+static muster_err begin(mst_worker *w, muster_error *err)
+{
+    const muster_err rc = set_up(w, err);
+
+    if (rc != MUSTER_OK)
+        return rc;
+    mst_crash_stack();
+    mst_loop_sit(&w->loop);
+    return mst_loop_start(&w->loop, err);
 }
 
 int mst_worker_run(mst_worker *w)
 {
     muster_error err;
 
-    if (set_up(w, &err) != MUSTER_OK)
+    if (begin(w, &err) != MUSTER_OK)
         mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
     while (!w->over) {
-        look_at_connection(w);
-        look_for_end(w);
-        if (!w->over)
+        look(w);
+        if (w->over)
+            break;
+        if (w->has_executor && mst_executor_holds(&w->executor))
+            run_here(w);
+        else
             mst_loop_turn(&w->loop, MST_NEVER);
     }
     if (w->status != MST_EXIT_OK)

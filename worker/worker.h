@@ -70,7 +70,7 @@ typedef struct mst_worker {
     mst_blobs blobs;
     muster asking;
     mst_cookie cookie;
-    mst_timer tick, escalate, output;
+    mst_timer tick, escalate, output, stuck;
     uint32_t output_room; /* of what is printed: may be sent */
     mst_watch line;       /* the inherited socket: its end is the manager's */
     int line_fd;          /* -1: none */
@@ -82,6 +82,7 @@ typedef struct mst_worker {
     int64_t heartbeat_ms, grace_ms;
     int64_t told_ms, due_ms; /* figures went out; the next tick is due */
     mst_meter meter;
+    bool here; /* the main thread runs a handler; another drives */
     bool over;
     int status; /* the exit status, once it is over */
     char why[MUSTER_ERROR_TEXT];

@@ -108,11 +108,16 @@ static void enter(void *arg)
 
 /* ------------------------------------------------------------- threads -- */
 
-static void run_one(mst_executor *x, mst_job *job)
+/* With the lock held: take a job of this depth off its queue and run it. With
+ * `soon` its end is reported by one who looks at the loop next. */
+static void run_one(mst_executor *x, unsigned depth, bool soon)
 {
     const mst_wait_calls waits = {leave, enter, x};
-    const unsigned depth = job->ctx.depth;
+    mst_job *job = STAILQ_FIRST(&x->queues[depth]);
 
+    STAILQ_REMOVE_HEAD(&x->queues[depth], next);
+    x->nqueued--;
+    x->held = false;
     job->thread = pthread_self();
     job->begun = true;
     job->begun_ms = mst_now_ms();
@@ -128,7 +133,7 @@ static void run_one(mst_executor *x, mst_job *job)
     pthread_mutex_lock(&x->lock);
     job->begun = false;
     pthread_mutex_unlock(&x->lock);
-    mst_loop_post(x->loop, &job->done, false); /* it may be gone now */
+    mst_loop_post(x->loop, &job->done, soon); /* it may be gone now */
     pthread_mutex_lock(&x->lock);
     x->begun[depth]--;
     x->nbegun--;
@@ -147,17 +152,13 @@ static void *thread(void *arg)
     pthread_mutex_lock(&x->lock);
     x->nstarting--;
     while (!x->stop) {
-        mst_job *job;
-
         if (!next_depth(x, &depth)) {
             x->nidle++;
             pthread_cond_wait(&x->work, &x->lock);
             x->nidle--;
             continue;
         }
-        job = STAILQ_FIRST(&x->queues[depth]);
-        STAILQ_REMOVE_HEAD(&x->queues[depth], next);
-        run_one(x, job);
+        run_one(x, depth, false);
     }
     pthread_cond_broadcast(&x->idle);
     pthread_mutex_unlock(&x->lock);
@@ -189,16 +190,50 @@ muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
                                   nplaces);
 }
 
-void mst_executor_submit(mst_executor *x, mst_job *job)
+void mst_executor_submit(mst_executor *x, mst_job *job, bool hold)
 {
     const unsigned depth = job->ctx.depth;
+    pthread_cond_t *whom;
 
     pthread_mutex_lock(&x->lock);
+    hold = hold && x->nbegun == 0 && x->nqueued == 0;
     job->running = true;
     STAILQ_INSERT_TAIL(&x->queues[depth], job, next);
+    x->nqueued++;
     if (depth > x->deepest)
         x->deepest = depth;
+    if (!hold && x->held) { /* somebody for the held one, too */
+        whom = offer(x);
+        if (whom != NULL)
+            pthread_cond_signal(whom);
+    }
+    x->held = hold;
+    unlock_and_wake(x, hold ? NULL : offer(x));
+}
+
+bool mst_executor_holds(mst_executor *x)
+{
+    bool held;
+
+    pthread_mutex_lock(&x->lock);
+    held = x->held;
+    pthread_mutex_unlock(&x->lock);
+    return held;
+}
+
+bool mst_executor_run_held(mst_executor *x)
+{
+    unsigned depth;
+    bool some;
+
+    pthread_mutex_lock(&x->lock);
+    some = x->held && !x->stop && next_depth(x, &depth);
+    if (some)
+        run_one(x, depth, true);
+    if (x->stop)
+        pthread_cond_broadcast(&x->idle);
     unlock_and_wake(x, offer(x));
+    return some;
 }
 
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)

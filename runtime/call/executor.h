@@ -62,6 +62,8 @@ typedef struct mst_executor {
     unsigned nplaces, nrunning;         /* that do not wait */
     unsigned nbegun, nreturning;        /* returning: want a place again */
     unsigned nidle, nstarting;          /* threads */
+    unsigned nqueued;
+    bool held; /* the only job waits for the one who submitted it */
     pthread_t *threads;
     unsigned nthreads, room;
     bool stop;
@@ -72,8 +74,14 @@ typedef struct mst_executor {
 muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
                               const mst_thread_calls *calls, muster_error *err);
 
-/* Run a job: its handler, or one of ours. Loop. */
-void mst_executor_submit(mst_executor *x, mst_job *job);
+/* Run a job: its handler, or one of ours. Loop. With `hold`, and when nothing
+ * else runs or waits, no thread is told: mst_executor_run_held, or the next
+ * submit, has to follow soon. */
+void mst_executor_submit(mst_executor *x, mst_job *job, bool hold);
+
+/* Run the job that is held on this thread. False: there is none. */
+bool mst_executor_run_held(mst_executor *x);
+bool mst_executor_holds(mst_executor *x);
 
 /* Loop: tell a job to end; with `sig`, by that signal to its thread if it
  * runs on one. */

@@ -35,6 +35,8 @@ static void unlink_now(mst_member *w)
         TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
     w->dirty = false;
     w->probes = 0;
+    if (w->linked)
+        LIST_REMOVE(w, fd_link);
     w->linked = false;
     (void)mst_hub_dismiss(&w->m->hub, w->fd);
     w->fd = -1;
@@ -218,6 +220,7 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd,
     w->fd = fd;
     mst_hub_keep(&m->hub, fd);
     w->linked = true;
+    LIST_INSERT_HEAD(&m->by_fd[(unsigned)fd % MST_FD_LISTS], w, fd_link);
     w->gone_ms = 0;
     w->turn = turn;
     send_record(w->m, route, &record);
@@ -479,19 +482,12 @@ static void on_message(void *arg, const mst_route *route, const char *user,
 static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
                      char user[MST_USER_BYTES])
 {
-    const muster *m = (const muster *)arg;
+    const mst_member *w = mst_member_of_key((const muster *)arg, key);
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
-
-        if (memcmp(w->key, key, MST_KEY_BYTES) != 0)
-            continue;
-        if (mst_life_over(w->state))
-            return false;
-        snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
-        return true;
-    }
-    return false;
+    if (w == NULL || mst_life_over(w->state))
+        return false;
+    snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
+    return true;
 }
 
 /* Whose connection was it? The descriptor may be another's already: ask by a
@@ -499,11 +495,11 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
 static void on_disconnected(void *arg, int fd)
 {
     muster *m = (muster *)arg;
+    mst_member *w;
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
-
-        if (!w->linked || w->fd != fd)
+    LIST_FOREACH(w, &m->by_fd[(unsigned)fd % MST_FD_LISTS], fd_link)
+    {
+        if (w->fd != fd)
             continue;
         if (w->ended) {
             mst_loop_time(&m->loop, &w->conclude, mst_now_ms());
@@ -545,10 +541,13 @@ void mst_link_probe(void *arg, mst_timer *timer)
 static bool on_linked(void *arg, int fd)
 {
     const muster *m = (const muster *)arg;
+    const mst_member *w;
 
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        if (m->members[i]->linked && m->members[i]->fd == fd)
+    LIST_FOREACH(w, &m->by_fd[(unsigned)fd % MST_FD_LISTS], fd_link)
+    {
+        if (w->fd == fd)
             return true;
+    }
     return false;
 }
 

@@ -1,4 +1,5 @@
 /* member.c - ranks and their lives. */
+#include <search.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "session/session.h"
@@ -17,6 +19,18 @@
 mst_member *mst_member_get(const muster *m, uint32_t rank)
 {
     return rank >= 1 && rank <= m->nmembers ? m->members[rank - 1] : NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, MST_KEY_BYTES);
+}
+
+mst_member *mst_member_of_key(const muster *m, const uint8_t key[MST_KEY_BYTES])
+{
+    void *const *found = tfind(key, &m->by_key, by_key);
+
+    return found != NULL ? MST_OF(mst_member, key, *found) : NULL;
 }
 
 static void on_conclude(void *arg, mst_timer *timer)
@@ -62,10 +76,21 @@ mst_member *mst_member_self(muster *m)
     return self;
 }
 
+bool mst_member_key(mst_member *w, uint32_t incarnation)
+{
+    mst_pair pair;
+
+    (void)tdelete(w->key, &w->m->by_key, by_key);
+    w->incarnation = incarnation;
+    mst_root_worker(w->m->root, w->rank, incarnation, &pair);
+    memcpy(w->key, pair.public_key, sizeof(w->key));
+    sodium_memzero(&pair, sizeof(pair));
+    return tsearch(w->key, &w->m->by_key, by_key) != NULL;
+}
+
 mst_member *mst_member_add(muster *m, muster_error *err)
 {
     mst_member *w;
-    mst_pair pair;
 
     if (m->nmembers == m->room) {
         const uint32_t room = m->room > 0 ? 2 * m->room : 16;
@@ -83,11 +108,12 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;
     }
+    if (!mst_member_key(w, 1)) {
+        mst_member_free(w);
+        mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
+        return NULL;
+    }
     m->members[m->nmembers++] = w;
-    w->incarnation = 1;
-    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
-    memcpy(w->key, pair.public_key, sizeof(w->key));
-    sodium_memzero(&pair, sizeof(pair));
     return w;
 }
 
@@ -142,6 +168,7 @@ static void consequences(mst_member *w, const char *why)
     muster *m = w->m;
 
     recount(w);
+    mst_starting_changed(w);
     if (w->state == MUSTER_READY) {
         mst_free(w->waits);
         w->waits = NULL;

@@ -1,6 +1,7 @@
 /* open.c - a session begins and ends. */
 #include <errno.h>
 #include <limits.h>
+#include <search.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,8 +123,14 @@ static void on_drained(void *arg)
         mst_free(cmd);
 }
 
+static void keep(void *key)
+{
+    (void)key; /* it lies in a member */
+}
+
 static void destroy(muster *m)
 {
+    tdestroy(m->by_key, keep);
     for (uint32_t i = 0; i < m->nmembers; i++)
         mst_member_free(m->members[i]);
     mst_free(m->members);
@@ -280,9 +287,12 @@ void mst_session_settled(muster *m)
 {
     if (m->all_ended == NULL)
         return;
+    /* begins with the one that was to be waited for the last time */
     for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
+        const uint32_t place = (m->unsettled + i) % m->nmembers;
+        const mst_member *w = m->members[place];
 
+        m->unsettled = place;
         /* it has ended, but its last words are not read yet */
         if (w->process || (w->ended && !mst_life_over(w->state)))
             return;

@@ -49,6 +49,7 @@
 #include "session/notify.h"
 
 #define MST_RANKS_MAX 65535u
+#define MST_FD_LISTS 1024u
 
 /* Whose call: of the program, or of a handler on the manager. */
 typedef struct mst_origin {
@@ -103,8 +104,9 @@ typedef struct mst_member {
     muster *m;
     uint32_t rank, incarnation;
     muster_state state;
-    uint8_t key[MST_KEY_BYTES]; /* public */
-    mst_launching *launching;   /* that waits for it, or NULL */
+    uint8_t key[MST_KEY_BYTES];     /* public */
+    mst_launching *launching;       /* that waits for it, or NULL */
+    bool counts_ready, counts_over; /* there */
     mst_removing *removing;
     TAILQ_ENTRY(mst_member) to_start;
     /* process */
@@ -132,6 +134,7 @@ typedef struct mst_member {
     mst_timer conclude;
     /* connection */
     TAILQ_ENTRY(mst_member) dirty_link;
+    LIST_ENTRY(mst_member) fd_link;
     mst_route route;
     int fd;
     int probes;
@@ -180,6 +183,9 @@ struct muster {
     char session[2 * MST_SESSION_BYTES + 1];
     mst_member **members; /* rank r at r - 1 */
     uint32_t nmembers, room;
+    void *by_key; /* their public keys, of tsearch(3) */
+    LIST_HEAD(, mst_member) by_fd[MST_FD_LISTS]; /* those that are linked */
+    uint32_t unsettled; /* closing: place of one that had not ended   */
     atomic_uint nready;
     uint32_t next_any; /* where the search for an idle worker begins */
     bool closing, has_executor;
@@ -228,6 +234,11 @@ const char *mst_listen(const muster *m, const muster_options *o);
 mst_member *mst_member_add(muster *m, muster_error *err);
 mst_member *mst_member_self(muster *m); /* rank 0; NULL: no memory */
 mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
+/* Its incarnation, and the key that goes with it. False: no memory. */
+bool mst_member_key(mst_member *w, uint32_t incarnation);
+/* Whose key it is; NULL: nobody's. */
+mst_member *mst_member_of_key(const muster *m,
+                              const uint8_t key[MST_KEY_BYTES]);
 void mst_member_free(mst_member *w);
 
 /* Something happened; `format` says why, for the event and the verdict. */
@@ -268,6 +279,7 @@ void mst_explain(muster *m, uint32_t first, uint32_t n, bool over);
 /* -------------------------------------------------------- starting.c */
 
 bool mst_starting_work(muster *m);        /* true: started some */
+void mst_starting_changed(mst_member *w); /* its state */
 void mst_starting_settled(mst_member *w); /* it is ready, or over */
 /* All launches end with `why`. */
 void mst_starting_abort(muster *m, muster_err why, const char *text);

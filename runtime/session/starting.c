@@ -26,8 +26,9 @@ struct mst_launching {
     muster *m;
     uint32_t n, min, first; /* ranks first .. first + n - 1 */
     uint32_t nready, nover;
-    bool over;   /* decided */
-    bool ending; /* failed, and waiting for its processes to be gone */
+    uint32_t waits; /* ending: for the process of this one, or one behind */
+    bool over;      /* decided */
+    bool ending;    /* failed, and waiting for its processes to be gone */
     muster_err rc;
     muster_error error;
 };
@@ -55,11 +56,14 @@ static muster_err start_one(mst_member *w, muster_error *err)
     return rc;
 }
 
-/* Descriptors for more workers, beyond those that connect any moment. */
+/* Descriptors for more workers, beyond those that connect any moment. Those
+ * are counted only where it matters. */
 static int room(const muster *m)
 {
     int left = mst_hub_room(&m->hub);
 
+    if (left - (int)m->nmembers > START_AT_ONCE * m->launcher->descriptors)
+        return left - (int)m->nmembers;
     for (uint32_t i = 0; i < m->nmembers; i++)
         left -= m->members[i]->process && !m->members[i]->linked;
     return left;
@@ -238,10 +242,11 @@ static void launch_done(mst_launching *l)
  * started are gone. */
 static void see_them_gone(mst_launching *l)
 {
-    for (uint32_t r = l->first; r < l->first + l->n; r++)
-        if (mst_member_get(l->m, r)->process)
-            return;
-    launch_done(l);
+    while (l->waits < l->n &&
+           !mst_member_get(l->m, l->first + l->waits)->process)
+        l->waits++;
+    if (l->waits == l->n)
+        launch_done(l);
 }
 
 static void on_gone_deadline(void *arg, mst_timer *timer)
@@ -322,16 +327,18 @@ static void judge(mst_launching *l)
         launch_over(l, MUSTER_OK);
 }
 
-/* Counts anew: a member may be ready, lost again, and settled twice. */
-static void count(mst_launching *l)
+/* A member may be ready and lost again. */
+void mst_starting_changed(mst_member *w)
 {
-    l->nready = l->nover = 0;
-    for (uint32_t r = l->first; r < l->first + l->n; r++) {
-        const mst_member *w = mst_member_get(l->m, r);
+    mst_launching *l = w->launching;
+    const bool ready = mst_member_takes(w), over = mst_life_over(w->state);
 
-        l->nready += mst_member_takes(w);
-        l->nover += mst_life_over(w->state);
-    }
+    if (l == NULL)
+        return;
+    l->nready = l->nready + ready - w->counts_ready;
+    l->nover = l->nover + over - w->counts_over;
+    w->counts_ready = ready;
+    w->counts_over = over;
 }
 
 void mst_starting_settled(mst_member *w)
@@ -339,7 +346,6 @@ void mst_starting_settled(mst_member *w)
     mst_launching *l = w->launching;
 
     if (l != NULL && !l->over) {
-        count(l);
         explain_soon(l);
         judge(l);
     } else if (l != NULL && l->ending) {
@@ -360,7 +366,6 @@ static void on_launch_deadline(void *arg, mst_timer *timer)
     mst_launching *l = (mst_launching *)arg;
 
     (void)timer;
-    count(l);
     if (l->nready < l->min)
         launch_failed(l);
     else

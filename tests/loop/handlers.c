@@ -75,6 +75,16 @@ static int nap(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(nap);
 
+/* Is this the thread that main runs on? */
+static int on_main(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    return muster_out_printf(out, "%s", gettid() == getpid() ? "yes" : "no");
+}
+MUSTER_HANDLER(on_main);
+
 /* "42 no such file": fails so. */
 static int fail(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
