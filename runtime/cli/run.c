@@ -1,6 +1,5 @@
 /* run.c - muster run: a script on workers. */
 #include <dlfcn.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,20 +80,11 @@ static int dry_run(const mst_run_options *o)
     return good ? 0 : EXIT_FAILURE;
 }
 
-static uint32_t processors(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-    return 1;
-}
-
 int mst_cli_run(int argc, char **argv)
 {
     mst_run_options o = {.open = MUSTER_OPTIONS_INIT,
                          .kube = MUSTER_KUBE_OPTIONS_INIT,
-                         .n = processors()};
+                         .n = mst_cli_processors()};
     mst_signals signals = {0};
     mst_output output;
     main_fn entry;
