@@ -17,6 +17,7 @@
 #define WARMUP 100  /* calls */
 #define WINDOW 1000 /* calls on the way */
 #define RUNS 200    /* of one size, at most */
+#define ALWAYS ((size_t)64 << 10)
 #define LARGEST ((size_t)64 << 20)
 
 /* How long each takes at most; a size is begun only while the time for all of
@@ -29,7 +30,7 @@ typedef struct budget {
 static const budget usual = {3 * SECOND_NS, 2 * SECOND_NS, SECOND_NS / 2,
                              17 * SECOND_NS, 20000};
 static const budget hasty = {SECOND_NS / 4, SECOND_NS / 4, SECOND_NS / 25,
-                             2 * SECOND_NS, 2000};
+                             3 * SECOND_NS, 2000};
 
 int64_t mst_bench_now_ns(void)
 {
@@ -292,14 +293,23 @@ static muster_err measure_size(mst_bench *b, mst_bench_bulk *bulk,
     return MUSTER_OK;
 }
 
-/* All sizes in both directions, the next one only while it will fit: it takes
- * about four times as long as the one before. */
+/* Is there time for the next size? Once takes about four times as long as
+ * once of the one before. Small ones always are. */
+static bool fits(const mst_bench_bulk *bulk, const mst_bench_bulk *before,
+                 int64_t until)
+{
+    if (bulk->size <= ALWAYS)
+        return true;
+    return before->runs > 0 &&
+           mst_bench_now_ns() + (int64_t)(4e3 * before->median_us) <= until;
+}
+
+/* All sizes in both directions. */
 static muster_err measure_sizes(mst_bench *b, const budget *time,
                                 muster_error *err)
 {
     MST_AUTO(mst_drop) unsigned char *body = mst_alloc(LARGEST);
     const int64_t until = mst_bench_now_ns() + time->sizes_ns;
-    int64_t begun, last_ns = 0;
     char what[64], size[32];
     muster_err rc = MUSTER_OK;
 
@@ -312,18 +322,14 @@ static muster_err measure_sizes(mst_bench *b, const budget *time,
         mst_bench_bulk *bulk = out ? &b->broadcast[i / 2] : &b->gather[i / 2];
 
         bulk->size = (size_t)MST_BENCH_CALL << (i / 2 * 2);
-        if (mst_bench_now_ns() + last_ns > until)
+        if (!fits(bulk, bulk - (i >= 2), until))
             continue;
         snprintf(what, sizeof(what), "%s of %s", out ? "broadcast" : "gather",
                  mst_size_text(bulk->size, size, sizeof(size)));
         mst_bench_say(what);
-        begun = mst_bench_now_ns();
         rc = measure_size(b, bulk, out ? body : NULL, time->size_ns, err);
         if (rc != MUSTER_OK)
             return mst_because(err, rc, "%s", what);
-        last_ns = mst_bench_now_ns() - begun;
-        if (last_ns > 2 * time->size_ns)
-            last_ns *= 4;
     }
     return MUSTER_OK;
 }

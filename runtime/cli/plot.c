@@ -6,7 +6,7 @@
 #define WIDTH 560.0
 #define HEIGHT 400.0
 #define LEFT 74.0
-#define RIGHT 16.0
+#define RIGHT 30.0
 #define TOP 34.0
 #define BOTTOM 52.0
 #define HEAD 34.0   /* above the plots */
