@@ -120,23 +120,22 @@ static void draw_axes(FILE *to, const frame *f, const mst_plot *plot)
     const double right = f->left + WIDTH - RIGHT;
     char text[160];
 
-    for (double p = f->x0; p <= f->x1; p += 2) {
+    for (int p = (int)f->x0; p <= (int)f->x1; p += 2) {
         const double x = x_of(f, exp2(p));
 
         grid_line(to, x, f->top + TOP, x, bottom);
         mst_size_text((size_t)1 << (unsigned)p, text, sizeof(text));
-        if (fmod(p - f->x0, 4) == 0)
+        if ((p - (int)f->x0) % 4 == 0)
             text_at(to, x, bottom + 18, "text-anchor=\"middle\"", text);
     }
-    for (double p = f->y0; p <= f->y1; p += 1) {
+    for (int p = (int)f->y0; p <= (int)f->y1; p++) {
         const double y = y_of(f, pow(10, p));
 
         grid_line(to, f->left + LEFT, y, right, y);
         if (p >= -2 && p <= 5)
-            snprintf(text, sizeof(text), "%.*f", p < 0 ? (int)-p : 0,
-                     pow(10, p));
+            snprintf(text, sizeof(text), "%.*f", p < 0 ? -p : 0, pow(10, p));
         else
-            snprintf(text, sizeof(text), "1e%.0f", p);
+            snprintf(text, sizeof(text), "1e%d", p);
         text_at(to, f->left + LEFT - 8, y + 4, "text-anchor=\"end\"", text);
     }
     text_at(to, (f->left + LEFT + right) / 2, bottom + 38,
@@ -188,7 +187,8 @@ static void draw_legend(FILE *to, const mst_plot *plot, double width,
 
     for (size_t i = 0; i < plot->n; i++) {
         const double x = LEFT + (double)(i % columns) * ENTRY;
-        const double y = top + (double)(i / columns) * ROW;
+        const size_t row = i / columns;
+        const double y = top + (double)row * ROW;
 
         fprintf(to,
                 "<line class=\"l\" style=\"stroke:var(--c%zu)\"%s x1=\"%.1f\" "

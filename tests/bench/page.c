@@ -1,5 +1,6 @@
 /* page.c - the numbers as one page. */
 #include "report.h"
+#include "sample.h"
 
 #include "cli/plot.h"
 
@@ -79,12 +80,14 @@ static void put_aims(FILE *to, const bench_report *r)
 }
 
 /* Size against time and against bytes of all receivers a second. */
-static bool put_plot(FILE *to, const bench_outcome *o, const char *note)
+static void put_plot(FILE *to, const bench_outcome *o, bool quick)
 {
     mst_point times[BENCH_SIDES][BENCH_METRICS_MAX];
     mst_point rates[BENCH_SIDES][BENCH_METRICS_MAX];
     mst_line time_lines[BENCH_SIDES], rate_lines[BENCH_SIDES];
-    const double nreceivers = 4;
+    const size_t nreceivers =
+        bench_count(quick ? o->work->quick_args[1] : o->work->args[1], 1000);
+    char note[64];
     size_t nlines = 0;
 
     for (int side = 0; side < BENCH_SIDES; side++) {
@@ -98,7 +101,7 @@ static bool put_plot(FILE *to, const bench_outcome *o, const char *note)
                 continue;
             times[side][n] = (mst_point){bytes, s->median};
             rates[side][n++] =
-                (mst_point){bytes, bytes * nreceivers / s->median};
+                (mst_point){bytes, bytes * (double)nreceivers / s->median};
         }
         if (n == 0)
             continue;
@@ -107,12 +110,13 @@ static bool put_plot(FILE *to, const bench_outcome *o, const char *note)
         rate_lines[nlines++] =
             (mst_line){bench_side_name((bench_side)side), rates[side], n};
     }
-    return mst_plot_write(
-        to, o->work->name, note,
-        (const mst_plot[]){
-            {"time", "microseconds, median", time_lines, nlines},
-            {"bandwidth, all together", "MB/s", rate_lines, nlines}},
-        2);
+    snprintf(note, sizeof(note), "%zu receivers on this machine%s", nreceivers,
+             quick ? ", quick" : "");
+    mst_plot_write(to, o->work->name, note,
+                   (const mst_plot[]){
+                       {"time", "microseconds, median", time_lines, nlines},
+                       {"bandwidth, all together", "MB/s", rate_lines, nlines}},
+                   2);
 }
 
 static void put_metric(FILE *to, const bench_outcome *o, size_t k, bool quick)
@@ -164,9 +168,7 @@ bool bench_report_page(const bench_report *report, const char *path)
         put_aims(to, report);
         for (size_t i = 0; i < report->n; i++)
             if (report->outcomes[i].work->by_size)
-                put_plot(to, &report->outcomes[i],
-                         report->quick ? "2 receivers, quick"
-                                       : "4 receivers on this machine");
+                put_plot(to, &report->outcomes[i], report->quick);
         put_table(to, report);
         good = ferror(to) == 0;
         good = fclose(to) == 0 && good;

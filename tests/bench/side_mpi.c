@@ -184,7 +184,7 @@ static bool is_bulk(const char *mode)
 
 static void bulk_worker(const char *mode)
 {
-    unsigned char *body = bench_payload(BENCH_LARGEST);
+    unsigned char *body = bench_alloc(BENCH_LARGEST, 1);
     uint64_t sum;
     size_t size;
     char go;

@@ -74,7 +74,7 @@ static void no_delay(int fd)
 /* Until the manager closes. */
 static void serve(int fd)
 {
-    unsigned char *body = bench_payload(BENCH_LARGEST);
+    unsigned char *body = bench_alloc(BENCH_LARGEST, 1);
     uint64_t sum;
     header h;
 
