@@ -1,7 +1,6 @@
 /* run.c - muster run: a script on workers. */
 #include <dlfcn.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +105,7 @@ static bool open_sinks(sinks *to, const mst_run_options *o, int *status)
     *status = EXIT_FAILURE;
     if (!mst_output_begin(&to->output, o))
         return false;
-    *status = MST_CLI_EVENTS;
+    *status = MST_CLI_OUTPUT;
     return mst_events_open(&to->events, o->events);
 }
 
@@ -123,20 +122,11 @@ static bool finish_output(mst_output *output)
     return false;
 }
 
-static uint32_t processors(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-    return 1;
-}
-
 int mst_cli_run(int argc, char **argv)
 {
     mst_run_options o = {.open = MUSTER_OPTIONS_INIT,
                          .kube = MUSTER_KUBE_OPTIONS_INIT,
-                         .n = processors()};
+                         .n = mst_cli_processors()};
     mst_signals signals = {0};
     sinks to;
     main_fn entry;
@@ -174,7 +164,7 @@ int mst_cli_run(int argc, char **argv)
         return MST_CLI_LAUNCH;
     }
     status =
-        mst_events_begin(&to.events, &o, m) ? launch(m, &o) : MST_CLI_EVENTS;
+        mst_events_begin(&to.events, &o, m) ? launch(m, &o) : MST_CLI_OUTPUT;
     if (status == 0)
         status = entry(m, o.nargs, o.args);
     muster_shutdown(m);
