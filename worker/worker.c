@@ -22,7 +22,7 @@
 #define GIVE_UP_MS 60000 /* without any manager, at the start       */
 #define LINGER_MS 2000   /* the last results, at the end            */
 
-static volatile sig_atomic_t terminated;
+static volatile sig_atomic_t terminated, sigterms;
 static volatile int wake_fd = -1;
 static volatile bool has_line;
 
@@ -31,6 +31,8 @@ static void on_sigterm(int sig)
     const int saved = errno;
 
     terminated = sig;
+    if (sig == SIGTERM)
+        sigterms++;
     (void)eventfd_write(wake_fd, 1);
     errno = saved;
 }
@@ -69,15 +71,22 @@ static void heard_line(void *arg, uint32_t events)
 
 static void look_for_end(mst_worker *w)
 {
-    if (terminated != 0) {
+    if (terminated != 0 && terminated != SIGTERM) {
         mst_worker_stop_jobs(w);
-        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIG%s",
-                       terminated == SIGTERM ? "TERM" : "INT");
-    } else if (w->ending == MST_ENDING_NOW) {
-        mst_worker_end(w, MST_EXIT_OK, "told to end");
-    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks)) {
-        mst_worker_end(w, MST_EXIT_OK, "drained");
+        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIGINT");
+        return;
     }
+    if (sigterms > 0)
+        mst_worker_drain(w, true);
+    if (sigterms > 1)
+        mst_worker_drain_faster(w);
+    if (w->ending == MST_ENDING_NOW)
+        mst_worker_end(w, MST_EXIT_OK, "told to end");
+    else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks))
+        mst_worker_end(w, MST_EXIT_OK, "%s", mst_worker_drained(w));
+    else if (w->draining && w->dial.state != MST_DIAL_ON &&
+             TAILQ_EMPTY(&w->tasks)) /* nobody to tell, nothing to do */
+        mst_worker_end(w, MST_EXIT_SIGNAL + SIGTERM, "terminated by SIGTERM");
 }
 
 /* The connection ended, or an attempt did: begin the next epoch, or give up. */

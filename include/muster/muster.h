@@ -130,6 +130,10 @@ typedef struct muster_options {
     uint16_t port;              /* 0: any free port                           */
     uint32_t threads;           /* handlers at a time on each worker; 1       */
     uint32_t serve_threads;     /* handlers at a time on the manager; 1       */
+    uint32_t replace;           /* successors in all: a worker that was ready
+                                   and is lost, or drains, gets one of its
+                                   rank and the next incarnation; see
+                                   muster_launch. 0: none                     */
     int64_t pending_timeout_ms; /* launch: until ready; 180,000           */
     int64_t heartbeat_timeout_ms; /* silence that counts as death; 30,000;
                                      0 = never, for debuggers               */
@@ -152,7 +156,7 @@ typedef struct muster_options {
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
-            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL,    \
+            0, 1, 1, 0, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL, \
             MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                      \
     }
 

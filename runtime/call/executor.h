@@ -78,6 +78,9 @@ void mst_executor_submit(mst_executor *x, mst_job *job);
  * runs on one. */
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig);
 
+/* Take back a job that has not begun; false: it has. Loop. */
+bool mst_executor_withdraw(mst_executor *x, mst_job *job);
+
 /* It is on a thread: its handler runs, or waits. Loop. */
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job);
 

@@ -106,22 +106,23 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     return MUSTER_OK;
 }
 
-static ticket *find(join *j, uint32_t rank)
+static ticket *find(join *j, uint32_t rank, uint32_t incarnation)
 {
     ticket *t;
 
     TAILQ_FOREACH (t, &j->tickets, link)
-        if (t->rank == rank && !t->ended)
+        if (t->rank == rank && t->incarnation == incarnation && !t->ended)
             return t;
     return NULL;
 }
 
 /* Nothing can be killed from here; what is left is to take the file back. The
  * report follows on the loop, as with the other launchers. */
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     (void)how;
     if (t == NULL)
@@ -155,10 +156,10 @@ static void report_ended(void *arg, uint32_t events)
     }
 }
 
-static void ready(mst_launcher *self, uint32_t rank)
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     if (t != NULL)
         take_back(j, t);
@@ -210,6 +211,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
     if (j == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
     j->base = (mst_launcher){.name = "join",
+                             .again_ms = 1000,
                              .descriptors = 1,
                              .listen = "127.0.0.1",
                              .start = start,

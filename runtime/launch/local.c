@@ -229,13 +229,14 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     return MUSTER_OK;
 }
 
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     local *l = (local *)self;
     kid *k;
 
     TAILQ_FOREACH (k, &l->kids, link)
-        if (k->rank == rank) {
+        if (k->rank == rank && k->incarnation == incarnation) {
             if (how == MST_END_KILL)
                 kill(-k->child.pid, SIGKILL);
             else
@@ -335,6 +336,7 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
     l->base = (mst_launcher){.name = "local",
                              .reads_output = true,
                              .descriptors = 5, /* its process has four */
+                             .again_ms = 100,
                              .story_ms = 50,
                              .listen = "127.0.0.1",
                              .start = start,

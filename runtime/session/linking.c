@@ -35,7 +35,7 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
         return; /* it had said more */
     w->exit_status = status;
     w->why_note = mst_strdup(why);
-    w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
+    w->m->launcher->end(w->m->launcher, w->rank, w->incarnation, MST_END_GONE);
 }
 
 static void cut(mst_member *w, const char *why)
@@ -61,6 +61,16 @@ static void suspect(mst_member *w)
                   mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
 }
 
+/* What it is to finish is on its way: nothing more comes. */
+static bool stop_now_due(mst_member *w)
+{
+    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_DRAIN};
+
+    w->stop_due = false;
+    mst_lane_put(&w->lane, &stop);
+    return mst_lane_flush(&w->lane);
+}
+
 bool mst_link_flush(muster *m)
 {
     mst_member *w;
@@ -70,6 +80,8 @@ bool mst_link_flush(muster *m)
         TAILQ_REMOVE(&m->dirty, w, dirty_link);
         w->dirty = false;
         some = mst_lane_flush(&w->lane) || some;
+        if (w->stop_due && w->linked && TAILQ_EMPTY(&w->lane.queue))
+            some = stop_now_due(w) || some;
         if (w->linked && w->lane.broken && !w->ended)
             suspect(w);
     }
@@ -276,7 +288,8 @@ static void on_bye(mst_member *w, const mst_record *r)
     else if (w->late) {
         if (w->why_note == NULL)
             w->why_note = mst_strdup(why);
-        w->m->launcher->end(w->m->launcher, w->rank, MST_END_ASK);
+        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
+                            MST_END_ASK);
     }
 }
 
@@ -320,6 +333,9 @@ static void on_record(mst_member *w, const mst_record *r)
                              "it may send",
                              w->rank);
         break;
+    case MST_DRAIN:
+        mst_drain(w, true, NULL);
+        break;
     case MST_HEARTBEAT:
         break;
     default:
@@ -338,11 +354,12 @@ static void on_message(void *arg, const mst_route *route, const char *user,
     mst_record record;
     char *dot;
     const unsigned long rank = strtoul(user, &dot, 10);
-    mst_member *w =
-        rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
+    mst_member *w = rank <= UINT32_MAX && *dot == '.'
+                        ? mst_member_of(m, (uint32_t)rank,
+                                        (uint32_t)strtoul(dot + 1, NULL, 10))
+                        : NULL;
 
-    if (w == NULL || *dot != '.' ||
-        strtoul(dot + 1, NULL, 10) != w->incarnation) {
+    if (w == NULL) {
         go_away(m, route, "this worker was replaced");
         return;
     }
@@ -375,9 +392,9 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
 {
     const muster *m = (const muster *)arg;
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
+    const mst_member *w;
 
+    TAILQ_FOREACH (w, &m->all, of_all) {
         if (memcmp(w->key, key, MST_KEY_BYTES) != 0)
             continue;
         if (mst_life_over(w->state))
@@ -394,9 +411,9 @@ static void on_disconnected(void *arg, int fd)
 {
     muster *m = (muster *)arg;
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
+    mst_member *w;
 
+    TAILQ_FOREACH (w, &m->all, of_all) {
         if (!w->linked || w->fd != fd)
             continue;
         if (w->ended) {
@@ -471,6 +488,7 @@ void mst_link_tick(void *arg, mst_timer *timer)
     const int64_t timeout = m->options.heartbeat_timeout_ms;
     const int64_t every = timeout > 0 ? timeout / 4 : 1000;
     int64_t paused = now - m->last_tick_ms - every;
+    mst_member *w;
 
     /* it was us who stood still: nobody else is to blame for the silence */
     if (paused < every)
@@ -479,8 +497,9 @@ void mst_link_tick(void *arg, mst_timer *timer)
         mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
                      (long long)paused);
     mst_hub_tick(&m->hub);
-    for (uint32_t i = 0; timeout > 0 && i < m->nmembers; i++)
-        beat_one(m->members[i], now, paused);
+    if (timeout > 0)
+        TAILQ_FOREACH (w, &m->all, of_all)
+            beat_one(w, now, paused);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + every);
 }

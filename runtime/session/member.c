@@ -20,6 +20,15 @@ mst_member *mst_member_get(const muster *m, uint32_t rank)
     return rank >= 1 && rank <= m->nmembers ? m->members[rank - 1] : NULL;
 }
 
+mst_member *mst_member_of(const muster *m, uint32_t rank, uint32_t incarnation)
+{
+    mst_member *w = mst_member_get(m, rank);
+
+    while (w != NULL && w->incarnation != incarnation)
+        w = w->before;
+    return w;
+}
+
 static void on_conclude(void *arg, mst_timer *timer)
 {
     mst_member *w = (mst_member *)arg;
@@ -46,6 +55,8 @@ static mst_member *create(muster *m, uint32_t rank)
     w->fd = -1;
     w->conclude.fn = on_conclude;
     w->conclude.arg = w;
+    w->again.fn = mst_replace_again;
+    w->again.arg = w;
     w->probe.fn = mst_link_probe;
     w->probe.arg = w;
     TAILQ_INIT(&w->calls);
@@ -62,10 +73,21 @@ mst_member *mst_member_self(muster *m)
     return self;
 }
 
+/* It is somebody from now on. */
+static void enter(mst_member *w, uint32_t incarnation)
+{
+    mst_pair pair;
+
+    w->incarnation = incarnation;
+    TAILQ_INSERT_TAIL(&w->m->all, w, of_all);
+    mst_root_worker(w->m->root, w->rank, incarnation, &pair);
+    memcpy(w->key, pair.public_key, sizeof(w->key));
+    sodium_memzero(&pair, sizeof(pair));
+}
+
 mst_member *mst_member_add(muster *m, muster_error *err)
 {
     mst_member *w;
-    mst_pair pair;
 
     if (m->nmembers == m->room) {
         const uint32_t room = m->room > 0 ? 2 * m->room : 16;
@@ -84,11 +106,22 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         return NULL;
     }
     m->members[m->nmembers++] = w;
-    w->incarnation = 1;
-    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
-    memcpy(w->key, pair.public_key, sizeof(w->key));
-    sodium_memzero(&pair, sizeof(pair));
+    enter(w, 1);
     return w;
+}
+
+mst_member *mst_member_succeed(mst_member *w)
+{
+    mst_member *next = create(w->m, w->rank);
+
+    if (next == NULL)
+        return NULL;
+    next->before = w;
+    next->launching = w->launching;
+    w->launching = NULL;
+    w->m->members[w->rank - 1] = next;
+    enter(next, w->incarnation + 1);
+    return next;
 }
 
 void mst_member_free(mst_member *w)
@@ -101,6 +134,7 @@ void mst_member_free(mst_member *w)
     mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
     mst_free(w->why_note);
+    mst_free(w->notice);
     mst_free(w->waits);
     mst_free(w->end_words);
     mst_free(w->last_line);
@@ -123,11 +157,14 @@ static void consequences(mst_member *w, muster_state from, const char *why)
         atomic_fetch_sub(&m->nready, 1);
     if (w->state == MUSTER_READY) {
         atomic_fetch_add(&m->nready, 1);
+        if (w->ready_ms == 0)
+            w->ready_ms = mst_now_ms();
+        mst_loop_time(&m->loop, &w->again, MST_NEVER);
         mst_free(w->waits);
         w->waits = NULL;
     }
     if (w->state == MUSTER_READY && m->launcher->ready != NULL)
-        m->launcher->ready(m->launcher, w->rank);
+        m->launcher->ready(m->launcher, w->rank, w->incarnation);
     if (w->state == MUSTER_CUT)
         w->cut_ms = mst_now_ms();
     if (w->state == MUSTER_CUT || mst_life_over(w->state)) {
@@ -135,7 +172,9 @@ static void consequences(mst_member *w, muster_state from, const char *why)
         mst_calls_lost(w, why);
     }
     if (mst_life_over(w->state) && !w->ended)
-        m->launcher->end(m->launcher, w->rank, MST_END_KILL);
+        m->launcher->end(m->launcher, w->rank, w->incarnation, MST_END_KILL);
+    if (w->state == MUSTER_LOST)
+        mst_replace(w, why);
     if (w->state == MUSTER_READY || mst_life_over(w->state))
         mst_starting_settled(w);
 }
@@ -253,7 +292,12 @@ void mst_member_conclude(mst_member *w)
 
     mst_loop_time(&w->m->loop, &w->conclude, MST_NEVER);
     if (w->state == MUSTER_LEAVING && well) {
-        mst_member_event(w, MST_EV_ENDED_OK, "ended as it was told");
+        mst_drain_words(w, text, sizeof(text));
+        mst_member_event(w, MST_EV_ENDED_OK, "%s%s",
+                         !w->drains     ? "ended as it was told"
+                         : w->signalled ? "drained on "
+                                        : "drained: ",
+                         w->drains ? text : "");
         return;
     }
     describe_end(w, text, sizeof(text));

@@ -124,9 +124,14 @@ static void on_drained(void *arg)
 
 static void destroy(muster *m)
 {
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        mst_member_free(m->members[i]);
+    mst_member *w;
+
+    while ((w = TAILQ_FIRST(&m->all)) != NULL) {
+        TAILQ_REMOVE(&m->all, w, of_all);
+        mst_member_free(w);
+    }
     mst_free(m->members);
+    mst_free(m->spent);
     if (m->self != NULL)
         mst_member_free(m->self);
     mst_shipments_free(m);
@@ -161,6 +166,7 @@ static muster *create(const muster_options *options)
         return NULL;
     atomic_init(&m->refs, 1);
     m->options = *options;
+    TAILQ_INIT(&m->all);
     TAILQ_INIT(&m->to_start);
     TAILQ_INIT(&m->dirty);
     TAILQ_INIT(&m->shipments);
@@ -278,15 +284,14 @@ muster_err muster_open(const muster_options *options, muster **out,
 
 void mst_session_settled(muster *m)
 {
+    const mst_member *w;
+
     if (m->all_ended == NULL)
         return;
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
-
+    TAILQ_FOREACH (w, &m->all, of_all)
         /* it has ended, but its last words are not read yet */
         if (w->process || (w->ended && !mst_life_over(w->state)))
             return;
-    }
     mst_loop_done(&m->loop, m->all_ended);
     m->all_ended = NULL;
 }
@@ -294,6 +299,7 @@ void mst_session_settled(muster *m)
 static void do_shutdown(muster *m)
 {
     static const char meanwhile[] = "the runtime was closed meanwhile";
+    mst_member *w;
 
     if (m->closing)
         return;
@@ -304,8 +310,8 @@ static void do_shutdown(muster *m)
     mst_removing_abort(m);
     mst_mappings_stop(m, MUSTER_ECLOSED);
     mst_calls_end(m, false, MUSTER_ECLOSED, meanwhile);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        mst_stop_member(m->members[i], MST_STOP_NOW);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        mst_stop_member(w, MST_STOP_NOW);
 }
 
 static void shutdown_only(muster *m, void *arg)
@@ -323,13 +329,13 @@ static void shutdown_and_tell(muster *m, void *arg)
 
 static void kill_the_rest(muster *m, void *arg)
 {
-    (void)arg;
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
+    mst_member *w;
 
+    (void)arg;
+    TAILQ_FOREACH (w, &m->all, of_all)
         if (w->process)
-            m->launcher->end(m->launcher, w->rank, MST_END_KILL);
-    }
+            m->launcher->end(m->launcher, w->rank, w->incarnation,
+                             MST_END_KILL);
 }
 
 static void forget_await(muster *m, void *arg)

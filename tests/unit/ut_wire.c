@@ -183,6 +183,12 @@ static const golden vectors[] = {
      "00"
      "0000"
      "00008000"},
+    {{.kind = MST_DRAIN, .grace_ms = 1000},
+     "00000008"
+     "11"
+     "00"
+     "0000"
+     "000003e8"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -346,7 +352,7 @@ static void nonsense_is_refused(void **state)
         "05000000", /* endless       */
         "00000005"
         "0c000000"
-        "02", /* no such STOP  */
+        "03", /* no such STOP  */
         "00000027"
         "01000000"
         "6d75737465720a" /* other magic   */
