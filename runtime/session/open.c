@@ -190,7 +190,8 @@ static muster *create(const muster_options *options)
 static muster_err open_launcher(muster *m, const muster_options *o,
                                 muster_error *err)
 {
-    const mst_plan_setup setup = {o->kube, m->session, o->worker, o->env};
+    const mst_plan_setup setup = {o->kube, m->session, o->worker, o->env,
+                                  o->grace_ms};
     char path[PATH_MAX];
     muster_err rc;
 
