@@ -52,6 +52,8 @@ void mst_drain(mst_member *w, bool signalled, const char *notice)
         return;
     w->drains = true;
     mst_drain_words(w, why, sizeof(why));
+    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "WORKER-DRAINS",
+                 "rank=%u incarnation=%u why=%s", w->rank, w->incarnation, why);
     if (w->state != MUSTER_LEAVING) {
         mst_replace(w, why); /* its successor starts first */
         mst_member_event(w, MST_EV_STOP, "drains: %s", why);
