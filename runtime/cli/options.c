@@ -23,7 +23,7 @@ static const char help[] =
     "      --launcher WHICH      auto, local, k8s or join (default: auto)\n"
     "      --threads K           handlers at a time on each worker (default: "
     "1)\n"
-    "      --replace [BUDGET]    start a successor for a worker that is lost "
+    "      --replace[=BUDGET]    start a successor for a worker that is lost "
     "or\n"
     "                            drains, BUDGET times in all (default: 2 N)\n"
     "      --grace S             seconds for handlers to return when their\n"

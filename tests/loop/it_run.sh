@@ -437,13 +437,13 @@ test_replace() {
     local next how
     for how in --replace "--replace 5" --replace=5; do
         # shellcheck disable=SC2086 # two words are two arguments
-        run -n 1 $how "$script" size
+        run run -n 1 $how "$script" size
         expect 0 "$how"
         expect_line 1
     done
-    run --replace=x "$script" size
+    run run --replace=x "$script" size
     expect 64 "a budget that is none" '--replace cannot be "x"'
-    run --grace x "$script" size
+    run run --grace x "$script" size
     expect 64 "a grace that is none" '--grace cannot be "x"'
     MUSTER_REPLACE=1 begin 2 heed
     kill -s KILL "${workers[1]}"
