@@ -11,9 +11,6 @@
 #include "call/reply.h"
 #include "worker.h"
 
-#define CALLS_MAX 4096u               /* outstanding, of one worker */
-#define BYTES_MAX ((size_t)256 << 20) /* of their requests */
-
 struct muster_future {
     mst_cmd start, cancel;
     mst_await await;
@@ -297,8 +294,9 @@ static bool enter(muster *m, muster_future *f)
     bool open;
 
     pthread_mutex_lock(&m->lock);
-    while (!m->closed && m->ncalls > 0 &&
-           (m->ncalls >= CALLS_MAX || m->nbytes + f->bytes > BYTES_MAX))
+    while (
+        !m->closed && m->ncalls > 0 &&
+        (m->ncalls >= MST_WIRE_CALLS || m->nbytes + f->bytes > MST_WIRE_ASKED))
         pthread_cond_wait(&m->room, &m->lock);
     open = !m->closed;
     if (open) {

@@ -361,7 +361,8 @@ extern "C" {
 /* -------------------------------------------------------------- output -- */
 
 /* A ready-made options.on_output: writes "From worker N:\t" and the line to
- * standard output or standard error, whichever the worker used. */
+ * standard output or standard error, whichever the worker used. A terminal
+ * gets no control characters but those of colours; a file gets every byte. */
 MUSTER_API void muster_print_output(void *arg, uint32_t rank, int stream,
                                     const char *line, size_t len);
 

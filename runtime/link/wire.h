@@ -26,7 +26,9 @@
  *              manager's own); from a worker, who shall run it (0 the
  *              manager, all ones whoever has least to do). depth: of calls
  *              within calls. flag 1: nobody wants the result (post), only a
- *              failure
+ *              failure. A worker has at most MST_WIRE_CALLS outstanding, whose
+ *              requests have MST_WIRE_ASKED bytes together or are one; the
+ *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
  *              text str, total u64, first bytes. flag 2: a worker hands the
  *              call back, it has not begun
@@ -78,6 +80,8 @@
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
 #define MST_WIRE_OUTPUT ((uint32_t)256 << 10) /* OUTPUT that is not TAKEN   */
+#define MST_WIRE_CALLS 4096u                  /* outstanding, of a worker   */
+#define MST_WIRE_ASKED ((size_t)256 << 20)    /* bytes of their requests    */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */

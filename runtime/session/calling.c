@@ -263,7 +263,7 @@ void mst_call_result(mst_member *w, const mst_record *r)
     mst_link_dirty(w);
     if (call == NULL || call->member != w) {
         if (r->code != MUSTER_OK)
-            mst_log_line(&w->m->log, MUSTER_LOG_WARN, "POST-FAILED",
+            mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "POST-FAILED",
                          "rank=%u code=%u why=%.*s", w->rank, r->code,
                          (int)r->text.len, r->text.at);
         mst_assembly_forget(&w->lane.in, r->id);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/tame.h"
 #include "session/session.h"
 
 #define PROBES 3 /* heartbeats to a connection that may be gone */
@@ -95,6 +96,7 @@ void mst_link_drop(mst_member *w)
     w->dirty = false;
     w->probes = 0;
     w->linked = false;
+    (void)mst_hub_dismiss(&w->m->hub, w->fd);
     w->fd = -1;
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
@@ -117,27 +119,34 @@ static void send_record(muster *m, const mst_route *route,
         zmq_msg_close(&message);
 }
 
-static void go_away(muster *m, const mst_route *route, const char *why)
+static void go_away(mst_member *w, const mst_route *route, int fd,
+                    const char *why)
 {
     const mst_record record = {.kind = MST_GOAWAY,
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&m->log, MUSTER_LOG_INFO, "SENT-AWAY", "why=%s", why);
-    send_record(m, route, &record);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return; /* it was told */
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_INFO, "SENT-AWAY",
+                 "rank=%u why=%s", w->rank, why);
+    send_record(w->m, route, &record);
 }
 
 /* --------------------------------------------------------------- HELLO -- */
 
-static void refuse(mst_member *w, const mst_route *route, const char *why)
+static void refuse(mst_member *w, const mst_route *route, int fd,
+                   const char *why)
 {
     const mst_record record = {.kind = MST_REFUSE,
                                .side = mst_build_here(),
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "HELLO-REFUSED", "rank=%u why=%s",
-                 w->rank, why);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return;
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "HELLO-REFUSED",
+                 "rank=%u why=%s", w->rank, why);
     send_record(w->m, route, &record);
 }
 
@@ -166,6 +175,7 @@ static void name_unseen(mst_member *w, const mst_record *hello)
 
     snprintf(name, sizeof(name), "%.*s pid %u", (int)(hello->text.len & 127),
              hello->text.at, hello->pid);
+    mst_tame(name);
     mst_free(w->name);
     w->name = mst_strdup(name);
 }
@@ -187,6 +197,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
+    mst_hub_keep(&m->hub, fd);
     if (w->instance != hello->instance)
         w->modules = 0; /* a new process */
     w->loading = NULL;
@@ -211,16 +222,16 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     char why[MUSTER_ERROR_TEXT];
 
     if (!same_build(&hello->side, why, sizeof(why))) {
-        refuse(w, route, why);
+        refuse(w, route, fd, why);
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
         return;
     }
     if (mst_life_over(w->state) || w->ended) {
-        refuse(w, route, "this worker was given up");
+        refuse(w, route, fd, "this worker was given up");
         return;
     }
     if (w->linked && w->instance != hello->instance) {
-        refuse(w, route, "this rank and incarnation is connected already");
+        refuse(w, route, fd, "this rank and incarnation is connected already");
         return;
     }
     if (w->linked) /* the same process: its old connection is dead */
@@ -359,16 +370,14 @@ static void on_message(void *arg, const mst_route *route, const char *user,
                                         (uint32_t)strtoul(dot + 1, NULL, 10))
                         : NULL;
 
-    if (w == NULL) {
-        go_away(m, route, "this worker was replaced");
-        return;
-    }
+    if (w == NULL)
+        return; /* who was let in is one of them */
     if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
         if (mst_wire_get(&reader, &record) == MUSTER_OK &&
             record.kind == MST_HELLO)
             on_hello(w, route, fd, &record);
         else
-            go_away(m, route, "this connection did not begin with HELLO");
+            go_away(w, route, fd, "this connection did not begin with HELLO");
         return;
     }
     w->lane.heard_ms = mst_now_ms();
@@ -391,7 +400,6 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
                      char user[MST_USER_BYTES])
 {
     const muster *m = (const muster *)arg;
-
     const mst_member *w;
 
     TAILQ_FOREACH (w, &m->all, of_all) {
@@ -436,7 +444,7 @@ void mst_link_probe(void *arg, mst_timer *timer)
     if (w->lane.broken) {
         w->probes = 0;
         /* when it was for want of memory, the worker does not know of it */
-        go_away(w->m, &w->route, "its link was cut");
+        go_away(w, &w->route, w->fd, "its link was cut");
         cut(w, "its link was cut");
         return;
     }
@@ -446,7 +454,19 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
-const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
+static bool on_linked(void *arg, int fd)
+{
+    const muster *m = (const muster *)arg;
+    const mst_member *w;
+
+    TAILQ_FOREACH (w, &m->all, of_all)
+        if (w->linked && w->fd == fd)
+            return true;
+    return false;
+}
+
+const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
+                                      on_linked};
 
 /* ---------------------------------------------------------- heartbeats -- */
 

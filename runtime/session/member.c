@@ -128,6 +128,7 @@ void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
+    mst_free(w->asked);
     mst_free(w->lines[0].held);
     mst_free(w->lines[1].held);
     mst_call_fini(&w->load);

@@ -48,7 +48,7 @@ static void begin(mst_member *w)
     muster *m = w->m;
 
     TAILQ_INSERT_TAIL(&m->to_start, w, to_start);
-    w->asked = true;
+    w->begun = true;
     (void)mst_loop_time(&m->loop, &w->again,
                         mst_until_ms(m->options.pending_timeout_ms));
 }
@@ -60,7 +60,7 @@ void mst_replace_again(void *arg, mst_timer *timer)
     (void)timer;
     if (mst_life_over(w->state) || w->m->closing || w->ready_ms != 0)
         return;
-    if (w->state == MUSTER_ASKED && !w->asked)
+    if (w->state == MUSTER_ASKED && !w->begun)
         begin(w);
     else
         mst_member_event(

@@ -99,7 +99,7 @@ typedef struct mst_member {
     muster_state state;
     bool drains;              /* it, or who ends it, wants no more calls */
     bool signalled;           /* ...and it got SIGTERM */
-    bool no_successor, asked; /* asked: that it is started */
+    bool no_successor, begun; /* begun: that it is started */
     bool stop_due;            /* behind what is still to be sent */
     unsigned failures;        /* in a row, of those before it */
     int64_t ready_ms;         /* since when; 0: it never was */
@@ -129,6 +129,7 @@ typedef struct mst_member {
     int fd;
     int probes;
     uint32_t ncalls;
+    mst_log_gate gate;
     uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
     int64_t cut_ms;  /* since when, in MUSTER_CUT */
@@ -141,6 +142,9 @@ typedef struct mst_member {
     mst_payload *load_body;
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
+    struct mst_errand **asked; /* by the place in their ids */
+    uint32_t asked_room;
+    size_t asked_bytes; /* of their requests */
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;

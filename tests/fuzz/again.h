@@ -12,7 +12,8 @@ static inline void same_span(mst_span a, mst_span b)
 
 static inline void encode_again(const mst_record *r)
 {
-    const size_t room = MST_WIRE_FIELDS + 4 * UINT16_MAX + r->body.len;
+    const size_t room =
+        MST_WIRE_FIELDS + r->text.len + r->side.build.len + r->body.len;
     unsigned char *bytes = malloc(room);
     mst_writer w = mst_writer_of(bytes, room);
     mst_reader reader;
