@@ -21,9 +21,9 @@
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
 #define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
 #define LINGER_MS 2000 /* the last results, at the end            */
-#define HOLD_MS 1        /* a handler longer than this drives alone */
+#define HOLD_MS 1      /* a handler longer than this drives alone */
 
-static volatile sig_atomic_t terminated;
+static volatile sig_atomic_t terminated, sigterms;
 static volatile int wake_fd = -1;
 static volatile bool has_line;
 
@@ -32,6 +32,8 @@ static void on_sigterm(int sig)
     const int saved = errno;
 
     terminated = sig;
+    if (sig == SIGTERM)
+        sigterms++;
     (void)eventfd_write(wake_fd, 1);
     errno = saved;
 }
@@ -70,18 +72,27 @@ static void heard_line(void *arg, uint32_t events)
 
 static void look_for_end(mst_worker *w)
 {
-    if (terminated != 0) {
+    if (terminated != 0 && terminated != SIGTERM) {
         mst_worker_stop_jobs(w);
-        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIG%s",
-                       terminated == SIGTERM ? "TERM" : "INT");
-    } else if (w->ending == MST_ENDING_NOW) {
-        mst_worker_end(w, MST_EXIT_OK, "told to end");
-    } else if (w->dial.lane.broken) {
-        mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for its link");
-    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks) &&
-               mst_lane_idle(&w->dial.lane)) {
-        mst_worker_end(w, MST_EXIT_OK, "drained");
+        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIGINT");
+        return;
     }
+    if (sigterms > 0)
+        mst_worker_drain(w, true);
+    if (sigterms > 1)
+        mst_worker_drain_faster(w);
+    if (w->ending == MST_ENDING_NOW)
+        mst_worker_end(w, MST_EXIT_OK, "told to end");
+    else if (w->dial.lane.broken)
+        mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for its link");
+    else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks) &&
+             mst_lane_idle(&w->dial.lane))
+        mst_worker_end(w, MST_EXIT_OK, "%s", mst_worker_drained(w));
+    else if (w->draining && w->dial.state != MST_DIAL_ON &&
+             TAILQ_EMPTY(&w->tasks) &&
+             (!w->dial.known || mst_lane_idle(&w->dial.lane)))
+        /* nobody to tell, nothing to do */
+        mst_worker_end(w, MST_EXIT_SIGNAL + SIGTERM, "terminated by SIGTERM");
 }
 
 /* The connection ended, or an attempt did: begin the next epoch, or give up. */

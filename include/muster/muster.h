@@ -136,11 +136,16 @@ typedef struct muster_options {
     uint16_t port;              /* 0: any free port                           */
     uint32_t threads;           /* handlers at a time on each worker; 1       */
     uint32_t serve_threads;     /* handlers at a time on the manager; 1       */
+    uint32_t replace;           /* successors in all: a worker that was ready
+                                   and is lost, or drains, gets one of its
+                                   rank and the next incarnation; see
+                                   muster_launch. 0: none                     */
     int64_t pending_timeout_ms; /* launch: until ready; 180,000           */
     int64_t heartbeat_timeout_ms; /* silence that counts as death; 30,000;
                                      0 = never, for debuggers               */
     int64_t call_timeout_ms;    /* default deadline of operations; FOREVER    */
-    int64_t grace_ms;           /* close: for handlers to return; 1,000       */
+    int64_t grace_ms;           /* for handlers to return when all is closed,
+                                   or when their worker gets SIGTERM; 1,000   */
     const char *const *env;     /* "NAME=VALUE", NULL-terminated, added to a
                                    worker's otherwise clean environment; NULL */
     const char *const *modules; /* paths on the worker's side, loaded by every
@@ -158,7 +163,7 @@ typedef struct muster_options {
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
-            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL,    \
+            0, 1, 1, 0, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL, \
             MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                      \
     }
 
@@ -219,6 +224,16 @@ MUSTER_API const char *muster_session(const muster *m);
  * The wait ends when all n are ready, or when options.pending_timeout_ms is
  * over, or when those that are still alive are all ready. Workers that are
  * not ready by then are ended; each has an event and a verdict.
+ *
+ * With options.replace a worker that was ready and is lost, or drains (it got
+ * SIGTERM, or its Pod is being deleted), has a successor: the same rank, the
+ * next incarnation, all modules and blobs before its first call. Calls of the
+ * one that was lost end with MUSTER_ELOST; calls to MUSTER_ANY wait for the
+ * successor when there is nobody else. One that did not live for 5 s makes the
+ * next one wait, twice as long each time. When options.replace of them were
+ * started and one more worker is lost, the run is over: every operation,
+ * outstanding or later, ends with MUSTER_EQUORUM and says what was lost last.
+ * Those that are removed are not replaced.
  *
  * Thread:  any. Several launches may run at once.
  * Success: at least min are ready.

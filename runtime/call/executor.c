@@ -248,6 +248,23 @@ void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
     pthread_mutex_unlock(&x->lock);
 }
 
+bool mst_executor_withdraw(mst_executor *x, mst_job *job)
+{
+    mst_jobs *queue = &x->queues[job->ctx.depth];
+    mst_job *one;
+
+    pthread_mutex_lock(&x->lock);
+    STAILQ_FOREACH (one, queue, next)
+        if (one == job)
+            break;
+    if (one != NULL) {
+        STAILQ_REMOVE(queue, job, mst_job, next);
+        x->held = false; /* it may have been that one */
+    }
+    unlock_and_wake(x, offer(x));
+    return one != NULL;
+}
+
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job)
 {
     bool begun;

@@ -87,6 +87,9 @@ bool mst_executor_holds(mst_executor *x);
  * runs on one. */
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig);
 
+/* Take back a job that has not begun; false: it has. Loop. */
+bool mst_executor_withdraw(mst_executor *x, mst_job *job);
+
 /* It is on a thread: its handler runs, or waits. Loop. */
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job);
 

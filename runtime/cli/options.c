@@ -52,6 +52,11 @@ static const char common_help[] =
     "      --launcher WHICH      auto, local, k8s or join (default: auto)\n"
     "      --threads K           handlers at a time on each worker (default: "
     "1)\n"
+    "      --replace[=BUDGET]    start a successor for a worker that is lost "
+    "or\n"
+    "                            drains, BUDGET times in all (default: 2 N)\n"
+    "      --grace S             seconds for handlers to return when their\n"
+    "                            worker drains or the run ends (default: 1)\n"
     "      --pending-timeout S   seconds for workers to come up (default: "
     "180)\n"
     "      --heartbeat-timeout S seconds of silence that count as death;\n"
@@ -172,6 +177,12 @@ static bool to_number(const char *text, unsigned long most, unsigned long *out)
     errno = 0;
     *out = strtoul(text, &end, 10);
     return errno == 0 && *end == '\0' && *out <= most;
+}
+
+static bool is_number(const char *text)
+{
+    return text != NULL && text[0] != '\0' &&
+           text[strspn(text, "0123456789")] == '\0';
 }
 
 static bool to_u32(const char *text, uint32_t *out)
@@ -322,6 +333,12 @@ static bool set_option(mst_run_options *o, int c, const char *value)
         return to_u32(value, &o->min);
     case 't':
         return to_u32(value, &o->open.threads);
+    case 'r':
+        o->replaces = value == NULL;
+        o->open.replace = 0;
+        return value == NULL || to_u32(value, &o->open.replace);
+    case 'g':
+        return to_ms(value, &o->open.grace_ms);
     case 'p':
         return to_ms(value, &o->open.pending_timeout_ms) &&
                o->open.pending_timeout_ms > 0;
@@ -413,6 +430,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"min", required_argument, NULL, 'm'},
         {"launcher", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
+        {"replace", optional_argument, NULL, 'r'},
+        {"grace", required_argument, NULL, 'g'},
         {"pending-timeout", required_argument, NULL, 'p'},
         {"heartbeat-timeout", required_argument, NULL, 'b'},
         {"listen", optional_argument, NULL, 'a'},
@@ -455,6 +474,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         if (c == 'V')
             return printf("muster %s\n", muster_version()) < 0 ||
                    fflush(stdout) != 0;
+        if (c == 'r' && optarg == NULL && is_number(argv[optind]))
+            optarg = argv[optind++];
         if (c == ':')
             return usage(o, "%s wants a value", argv[optind - 1]);
         if (c == '?')
@@ -477,6 +498,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
     o->args = argv + optind;
     if (o->n == 0)
         return usage(o, "%s", "-n must be at least 1");
+    if (o->replaces)
+        o->open.replace = o->n > UINT32_MAX / 2 ? UINT32_MAX : 2 * o->n;
     if (o->min > o->n)
         return usage(o, "%s", "--min must not be more than -n");
     return -1;

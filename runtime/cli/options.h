@@ -26,8 +26,9 @@ typedef struct mst_run_options {
     const char *output_dir;
     bool timestamps;
     const char *events; /* a file, or NULL */
-    bool quick, json; /* bench */
-    const char *plot; /* bench: a file for the plot, or NULL */
+    bool quick, json;   /* bench */
+    const char *plot;   /* bench: a file for the plot, or NULL */
+    bool replaces;      /* as often as the number of workers allows */
     const char *script;
     int nargs; /* of the script, with its own name */
     char **args;

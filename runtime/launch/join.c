@@ -37,9 +37,17 @@ typedef struct join {
     uint32_t room;
 } join;
 
-static ticket *find(const join *j, uint32_t rank)
+/* The last of its rank, or one that is being replaced. */
+static ticket *find(const join *j, uint32_t rank, uint32_t incarnation)
 {
-    return rank < j->room ? j->live[rank] : NULL;
+    ticket *t = rank < j->room ? j->live[rank] : NULL;
+
+    if (t != NULL && t->incarnation == incarnation)
+        return t;
+    TAILQ_FOREACH (t, &j->tickets, link)
+        if (t->rank == rank && t->incarnation == incarnation)
+            break;
+    return t;
 }
 
 /* Room for a ticket of this rank. */
@@ -137,16 +145,18 @@ static muster_err start(mst_launcher *self, const mst_start *what,
 
 /* Nothing can be killed from here; what is left is to take the file back. The
  * report follows on the loop, as with the other launchers. */
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     (void)how;
     if (t == NULL)
         return;
     take_back(j, t);
-    j->live[rank] = NULL;
+    if (j->live[rank] == t)
+        j->live[rank] = NULL;
     TAILQ_REMOVE(&j->tickets, t, link);
     TAILQ_INSERT_TAIL(&j->ended, t, link);
     (void)eventfd_write(j->wake_fd, 1);
@@ -176,10 +186,10 @@ static void report_ended(void *arg, uint32_t events)
     }
 }
 
-static void ready(mst_launcher *self, uint32_t rank)
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     if (t != NULL)
         take_back(j, t);
@@ -233,6 +243,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
     if (j == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
     j->base = (mst_launcher){.name = "join",
+                             .again_ms = 1000,
                              .descriptors = 1,
                              .listen = "127.0.0.1",
                              .start = start,

@@ -237,13 +237,14 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     return MUSTER_OK;
 }
 
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     local *l = (local *)self;
     kid *k;
 
     TAILQ_FOREACH (k, &l->kids, link)
-        if (k->rank == rank) {
+        if (k->rank == rank && k->incarnation == incarnation) {
             if (how == MST_END_KILL)
                 kill(-k->child.pid, SIGKILL);
             else
@@ -253,14 +254,14 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
 
 /* In which control group is it? A program that starts the worker may have put
  * it into one; when it has ended, version 1 does not tell any more. */
-static void ready(mst_launcher *self, uint32_t rank)
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
 {
     local *l = (local *)self;
     char proc[32];
     kid *k;
 
     TAILQ_FOREACH (k, &l->kids, link) {
-        if (k->rank != rank)
+        if (k->rank != rank || k->incarnation != incarnation)
             continue;
         snprintf(proc, sizeof(proc), "/proc/%d", (int)k->child.pid);
         k->shared = mst_meter_shared(proc, "/proc/self");
@@ -363,6 +364,7 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
     l->base = (mst_launcher){.name = "local",
                              .reads_output = true,
                              .descriptors = 5, /* its process has four */
+                             .again_ms = 100,
                              .story_ms = 50,
                              .listen = "127.0.0.1",
                              .start = start,

@@ -20,6 +20,7 @@ static const char *const names[MST_KINDS] = {
     [MST_INTERRUPT] = "INTERRUPT",
     [MST_TAKEN] = "TAKEN",
     [MST_ACK] = "ACK",
+    [MST_DRAIN] = "DRAIN",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -259,6 +260,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u8(w, rec->mode);
         mst_write_bytes(w, rec->body.at, rec->body.len);
         break;
+    case MST_DRAIN:
+        mst_write_u32(w, rec->grace_ms);
+        break;
     case MST_INTERRUPT:
         mst_write_u64(w, rec->id);
         mst_write_u32(w, rec->signal_ms);
@@ -372,12 +376,15 @@ static void get_fields(mst_reader *r, mst_record *rec)
         break;
     case MST_STOP:
         rec->mode = mst_read_u8(r);
-        if (rec->mode > MST_STOP_NOW)
+        if (rec->mode > MST_STOP_HAND_BACK)
             r->ok = false;
         break;
     case MST_OUTPUT:
         rec->mode = mst_read_u8(r);
         rec->body = get_rest(r);
+        break;
+    case MST_DRAIN:
+        rec->grace_ms = mst_read_u32(r);
         break;
     case MST_INTERRUPT:
         rec->id = mst_read_u64(r);

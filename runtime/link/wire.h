@@ -38,13 +38,15 @@
  *              requests have MST_WIRE_ASKED bytes together or are one; the
  *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
- *              text str, total u64, first bytes
+ *              text str, total u64, first bytes. flag 2: a worker hands the
+ *              call back, it has not begun
  *   CHUNK      both: id u64, offset u64, bytes
  *   ABORT      both: id u64; the rest of that payload will not come
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
- *   STOP       manager: mode u8 (0 drain, 1 now)
+ *   STOP       manager: mode u8 (0 drain, 1 now, 2 drain within grace_ms, and
+ *              hand back what has not begun). 2 answers DRAIN
  *   INTERRUPT  manager: id u64 (0 = all that run), signal_ms u32, end_ms u32
  *              (all ones = never); handlers are to give up, see
  *              muster_interrupt
@@ -53,6 +55,8 @@
  *              MST_WIRE_OUTPUT of them that are not TAKEN
  *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
  *   ACK        both: got u64, messages that came whole
+ *   DRAIN      worker: it got SIGTERM and wants no more calls; grace_ms u32:
+ *              what runs may take so long
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -121,15 +125,17 @@ typedef enum mst_kind {
     MST_INTERRUPT,
     MST_TAKEN,
     MST_ACK,
+    MST_DRAIN,
     MST_KINDS
 } mst_kind;
 
 enum {
     MST_FLAG_POST = 1,    /* CALL */
     MST_FLAG_FIGURES = 1, /* HEARTBEAT */
-    MST_FLAG_RESUME = 2   /* HELLO */
+    MST_FLAG_RESUME = 2,  /* HELLO */
+    MST_FLAG_BACK = 2     /* RESULT */
 };
-enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
+enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1, MST_STOP_HAND_BACK = 2 };
 
 /* Text or bytes where they stand in a message; not terminated. */
 typedef struct mst_span {
@@ -153,7 +159,8 @@ typedef struct mst_record {
     uint64_t instance; /* HELLO: random, one for each worker process   */
     uint32_t pid;      /* HELLO                                        */
     uint8_t session[MST_SESSION_BYTES]; /* WELCOME                          */
-    uint32_t rank, incarnation, threads, heartbeat_ms, grace_ms; /* WELCOME */
+    uint32_t rank, incarnation, threads, heartbeat_ms, grace_ms; /* WELCOME;
+                                                    grace_ms: DRAIN, too */
     uint16_t code;         /* REFUSE GOAWAY RESULT BYE: muster_err         */
     uint32_t remote;       /* RESULT: what the handler returned            */
     uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */

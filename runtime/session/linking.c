@@ -49,7 +49,7 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
         return; /* it had said more */
     w->exit_status = status;
     w->why_note = mst_strdup(why);
-    w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
+    w->m->launcher->end(w->m->launcher, w->rank, w->incarnation, MST_END_GONE);
 }
 
 /* The connection is gone, what was said on it is not. LEAVING stays LEAVING. */
@@ -87,6 +87,16 @@ static void suspect(mst_member *w)
                   mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
 }
 
+/* What it is to finish is on its way: nothing more comes. */
+static bool stop_now_due(mst_member *w)
+{
+    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_DRAIN};
+
+    w->stop_due = false;
+    mst_lane_put(&w->lane, &stop);
+    return mst_lane_flush(&w->lane);
+}
+
 bool mst_link_flush(muster *m)
 {
     mst_member *w;
@@ -96,6 +106,8 @@ bool mst_link_flush(muster *m)
         TAILQ_REMOVE(&m->dirty, w, dirty_link);
         w->dirty = false;
         some = mst_lane_flush(&w->lane) || some;
+        if (w->stop_due && w->linked && TAILQ_EMPTY(&w->lane.queue))
+            some = stop_now_due(w) || some;
         if (w->linked && (w->lane.broken || !w->lane.up) && !w->ended)
             suspect(w);
     }
@@ -372,7 +384,8 @@ static void on_bye(mst_member *w, const mst_record *r)
     else if (w->late) {
         if (w->why_note == NULL)
             w->why_note = mst_strdup(why);
-        w->m->launcher->end(w->m->launcher, w->rank, MST_END_ASK);
+        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
+                            MST_END_ASK);
     }
 }
 
@@ -423,6 +436,9 @@ static void on_record(mst_member *w, const mst_record *r)
                              "it may send",
                              w->rank);
         break;
+    case MST_DRAIN:
+        mst_drain(w, true, NULL);
+        break;
     case MST_HEARTBEAT:
         if ((r->flags & MST_FLAG_FIGURES) != 0)
             mst_box_heard(w, r);
@@ -443,15 +459,13 @@ static void on_message(void *arg, const mst_route *route, const char *user,
     mst_record record;
     char *dot;
     const unsigned long rank = strtoul(user, &dot, 10);
-    mst_member *w =
-        rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
+    mst_member *w = rank <= UINT32_MAX && *dot == '.'
+                        ? mst_member_of(m, (uint32_t)rank,
+                                        (uint32_t)strtoul(dot + 1, NULL, 10))
+                        : NULL;
 
     if (w == NULL)
         return; /* who was let in is one of them */
-    if (*dot != '.' || strtoul(dot + 1, NULL, 10) != w->incarnation) {
-        go_away(w, route, fd, MUSTER_EREFUSED, "this worker was replaced");
-        return;
-    }
     if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
         if (mst_wire_get(&reader, &record) == MUSTER_OK &&
             record.kind == MST_HELLO)
@@ -602,14 +616,13 @@ void mst_link_awake(muster *m)
 {
     const int64_t now = mst_now_ms(), every = tick_ms(m);
     const int64_t paused = now - m->last_tick_ms - every;
+    mst_member *w;
 
     if (paused < every)
         return;
     mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
                  (long long)paused);
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
-
+    TAILQ_FOREACH (w, &m->all, of_all) {
         w->lane.heard_ms += paused;
         w->cut_ms += paused;
     }
@@ -622,11 +635,12 @@ void mst_link_tick(void *arg, mst_timer *timer)
 {
     muster *m = (muster *)arg;
     const int64_t now = mst_now_ms();
+    mst_member *w;
 
     mst_link_awake(m);
     mst_hub_tick(&m->hub);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        beat_one(m->members[i], now);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        beat_one(w, now);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }

@@ -33,6 +33,15 @@ mst_member *mst_member_of_key(const muster *m, const uint8_t key[MST_KEY_BYTES])
     return found != NULL ? MST_OF(mst_member, key, *found) : NULL;
 }
 
+mst_member *mst_member_of(const muster *m, uint32_t rank, uint32_t incarnation)
+{
+    mst_member *w = mst_member_get(m, rank);
+
+    while (w != NULL && w->incarnation != incarnation)
+        w = w->before;
+    return w;
+}
+
 static void on_conclude(void *arg, mst_timer *timer)
 {
     mst_member *w = (mst_member *)arg;
@@ -60,6 +69,8 @@ static mst_member *create(muster *m, uint32_t rank)
     w->fd = -1;
     w->conclude.fn = on_conclude;
     w->conclude.arg = w;
+    w->again.fn = mst_replace_again;
+    w->again.arg = w;
     w->probe.fn = mst_link_probe;
     w->probe.arg = w;
     TAILQ_INIT(&w->calls);
@@ -80,7 +91,6 @@ bool mst_member_key(mst_member *w, uint32_t incarnation)
 {
     mst_pair pair;
 
-    (void)tdelete(w->key, &w->m->by_key, by_key);
     w->incarnation = incarnation;
     mst_root_worker(w->m->root, w->rank, incarnation, &pair);
     memcpy(w->key, pair.public_key, sizeof(w->key));
@@ -114,7 +124,30 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         return NULL;
     }
     m->members[m->nmembers++] = w;
+    TAILQ_INSERT_TAIL(&m->all, w, of_all);
     return w;
+}
+
+mst_member *mst_member_succeed(mst_member *w)
+{
+    mst_member *next = create(w->m, w->rank);
+
+    if (next == NULL)
+        return NULL;
+    if (!mst_member_key(next, w->incarnation + 1)) {
+        mst_member_free(next);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&w->m->all, next, of_all);
+    next->before = w;
+    w->m->members[w->rank - 1] = next;
+    next->launching = w->launching;
+    next->counts_ready = w->counts_ready;
+    next->counts_over = w->counts_over;
+    w->launching = NULL;
+    w->counts_ready = w->counts_over = false;
+    mst_starting_changed(next);
+    return next;
 }
 
 void mst_member_free(mst_member *w)
@@ -128,6 +161,7 @@ void mst_member_free(mst_member *w)
     mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
     mst_free(w->why_note);
+    mst_free(w->notice);
     mst_free(w->waits);
     mst_free(w->end_words);
     mst_free(w->last_line);
@@ -170,17 +204,22 @@ static void consequences(mst_member *w, const char *why)
     recount(w);
     mst_starting_changed(w);
     if (w->state == MUSTER_READY) {
+        if (w->ready_ms == 0)
+            w->ready_ms = mst_now_ms();
+        mst_loop_time(&m->loop, &w->again, MST_NEVER);
         mst_free(w->waits);
         w->waits = NULL;
     }
     if (w->state == MUSTER_READY && m->launcher->ready != NULL)
-        m->launcher->ready(m->launcher, w->rank);
+        m->launcher->ready(m->launcher, w->rank, w->incarnation);
     if (mst_life_over(w->state)) {
         mst_link_drop(w);
         mst_calls_lost(w, why);
     }
     if (mst_life_over(w->state) && !w->ended)
-        m->launcher->end(m->launcher, w->rank, MST_END_KILL);
+        m->launcher->end(m->launcher, w->rank, w->incarnation, MST_END_KILL);
+    if (w->state == MUSTER_LOST)
+        mst_replace(w, why);
     if (w->state == MUSTER_READY || mst_life_over(w->state))
         mst_starting_settled(w);
 }
@@ -219,7 +258,12 @@ void mst_member_conclude(mst_member *w)
 
     mst_loop_time(&w->m->loop, &w->conclude, MST_NEVER);
     if (w->state == MUSTER_LEAVING && well) {
-        mst_member_event(w, MST_EV_ENDED_OK, "ended as it was told");
+        mst_drain_words(w, text, sizeof(text));
+        mst_member_event(w, MST_EV_ENDED_OK, "%s%s",
+                         !w->drains     ? "ended as it was told"
+                         : w->signalled ? "drained on "
+                                        : "drained: ",
+                         w->drains ? text : "");
         return;
     }
     mst_describe_end(w, text, sizeof(text));

@@ -8,6 +8,8 @@
  *   verdicts.c   how a worker ended, in one sentence
  *   box.c        what it said of itself while it lived
  *   removing.c   muster_remove
+ *   draining.c   one that wants no more: calls go back; calls without a worker
+ *   replacing.c  successors of those that were lost
  *   linking.c    connections: who may, HELLO, records, heartbeats
  *   calling.c    one call: begun, answered, retired
  *   serving.c    calls of the manager itself, as rank 0
@@ -72,6 +74,9 @@ typedef struct mst_call {
     uint32_t index, count, caller;
     mst_origin origin;
     bool post;
+    bool any;    /* of whoever has least to do */
+    bool moves;  /* a map's: another can have it, and it is not counted */
+    bool parked; /* at rank 0, until somebody is ready */
     /* rank 0: who runs it has to let go; `server` is theirs */
     void (*off)(struct mst_call *call);
     void *server;
@@ -103,7 +108,17 @@ typedef struct mst_box {
 typedef struct mst_member {
     muster *m;
     uint32_t rank, incarnation;
+    TAILQ_ENTRY(mst_member) of_all;
+    struct mst_member *before; /* the incarnation that it replaces */
     muster_state state;
+    bool drains;              /* it, or who ends it, wants no more calls */
+    bool signalled;           /* ...and it got SIGTERM */
+    bool no_successor, begun; /* begun: that it is started */
+    bool stop_due;            /* behind what is still to be sent */
+    unsigned failures;        /* in a row, of those before it */
+    int64_t ready_ms;         /* since when; 0: it never was */
+    mst_timer again; /* it is to be started, or should be ready by then */
+    char *notice;    /* why it drains, from its launcher; or NULL */
     uint8_t key[MST_KEY_BYTES];     /* public */
     mst_launching *launching;       /* that waits for it, or NULL */
     bool counts_ready, counts_over; /* there */
@@ -146,7 +161,7 @@ typedef struct mst_member {
     int64_t cut_ms;  /* since when it is bound and not linked */
     mst_timer probe; /* is the connection still there? */
     mst_lane lane;
-    TAILQ_HEAD(, mst_call) calls;
+    TAILQ_HEAD(mst_call_list, mst_call) calls;
     struct mst_shipment *loading; /* the last it was sent, or NULL */
     uint64_t modules;             /* serial of the last module it has */
     mst_call load;
@@ -183,9 +198,13 @@ struct muster {
     char session[2 * MST_SESSION_BYTES + 1];
     mst_member **members; /* rank r at r - 1 */
     uint32_t nmembers, room;
+    TAILQ_HEAD(, mst_member) all; /* former incarnations, too */
+    uint32_t nparked;
+    uint32_t nreplaced;
+    char *spent;  /* why no more are replaced; or NULL */
     void *by_key; /* their public keys, of tsearch(3) */
     LIST_HEAD(, mst_member) by_fd[MST_FD_LISTS]; /* those that are linked */
-    uint32_t unsettled; /* closing: place of one that had not ended   */
+    mst_member *unsettled; /* closing: one that had not ended */
     atomic_uint nready;
     uint32_t next_any; /* where the search for an idle worker begins */
     bool closing, has_executor;
@@ -232,6 +251,10 @@ const char *mst_listen(const muster *m, const muster_options *o);
 /* ---------------------------------------------------------- member.c */
 
 mst_member *mst_member_add(muster *m, muster_error *err);
+/* The next incarnation of its rank, in its place. NULL: no memory. */
+mst_member *mst_member_succeed(mst_member *w);
+/* NULL: there never was, or it is too long ago to matter. */
+mst_member *mst_member_of(const muster *m, uint32_t rank, uint32_t incarnation);
 mst_member *mst_member_self(muster *m); /* rank 0; NULL: no memory */
 mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
 /* Its incarnation, and the key that goes with it. False: no memory. */
@@ -270,6 +293,23 @@ char *mst_box_words(const mst_member *w, char *text, size_t bytes);
 /* "; limit 512Mi, last seen 498Mi", of one that had too little. */
 char *mst_box_memory(const mst_member *w, char *text, size_t bytes);
 
+/* -------------------------------------------------------- draining.c */
+
+/* It wants no more calls: by its own word, or by its launcher's. */
+void mst_drain(mst_member *w, bool signalled, const char *notice);
+void mst_drain_words(const mst_member *w, char *text, size_t bytes);
+/* The call did not begin there: it goes to another, or that is its end. */
+void mst_hand_back(mst_call *call);
+/* Calls for anybody while there is nobody. */
+bool mst_park(muster *m, mst_call *call); /* false: nobody will come */
+void mst_unpark(muster *m);               /* somebody came, or went */
+
+/* ------------------------------------------------------- replacing.c */
+
+/* It is lost or leaves: start its successor, if it gets one. */
+void mst_replace(mst_member *w, const char *why);
+void mst_replace_again(void *arg, mst_timer *timer);
+
 /* ------------------------------------------------------ explaining.c */
 
 /* "2/4 ready, 1 pulling image" of the ranks first .. first + n - 1, to the
@@ -307,6 +347,10 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank);
 void mst_call_begin_on(mst_member *w, mst_call *call);
 void mst_call_result(mst_member *w, const mst_record *record);
 void mst_call_chunk(mst_member *w, const mst_record *record);
+/* It is not on that worker any more, and not over. */
+void mst_call_detach(mst_call *call);
+/* It has an id and a deadline from now on. False: it is over already. */
+bool mst_call_enlist(mst_member *w, mst_call *call);
 void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void mst_call_cancel(mst_call *call); /* nothing when it is over */

@@ -61,11 +61,12 @@ static muster_err start_one(mst_member *w, muster_error *err)
 static int room(const muster *m)
 {
     int left = mst_hub_room(&m->hub);
+    const mst_member *w;
 
     if (left - (int)m->nmembers > START_AT_ONCE * m->launcher->descriptors)
         return left - (int)m->nmembers;
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        left -= m->members[i]->process && !m->members[i]->linked;
+    TAILQ_FOREACH (w, &m->all, of_all)
+        left -= w->process && !w->linked;
     return left;
 }
 
@@ -154,9 +155,10 @@ static void on_explain(void *arg, mst_timer *timer)
 void mst_session_report(void *arg, const mst_report *report)
 {
     muster *m = (muster *)arg;
-    mst_member *w = mst_member_get(m, report->rank);
+    char *notice = NULL;
+    mst_member *w = mst_member_of(m, report->rank, report->incarnation);
 
-    if (w == NULL || w->incarnation != report->incarnation)
+    if (w == NULL)
         return;
     if (report->node != NULL && report->node[0] != '\0')
         keep_string(&w->node, report->node);
@@ -178,6 +180,11 @@ void mst_session_report(void *arg, const mst_report *report)
     case MST_REPORT_STATUS:
         keep_text(&w->waits, report);
         explain_soon(w->launching);
+        break;
+    case MST_REPORT_NOTICE:
+        keep_text(&notice, report);
+        mst_drain(w, false, notice);
+        mst_free(notice);
         break;
     case MST_REPORT_ENDED:
         mst_link_awake(m);
@@ -205,9 +212,11 @@ void mst_session_report(void *arg, const mst_report *report)
 void mst_stop_member(mst_member *w, int mode)
 {
     const mst_record stop = {.kind = MST_STOP, .mode = (uint8_t)mode};
+    const bool reached = w->linked || (w->bound && mode == MST_STOP_DRAIN);
 
     if (mst_life_over(w->state))
         return;
+    w->no_successor = true;
     if (w->state == MUSTER_ASKED && !w->process) {
         /* a process that never was: nothing has to end */
         mst_member_event(w, MST_EV_FAILED, "worker %u was not started",
@@ -216,12 +225,16 @@ void mst_stop_member(mst_member *w, int mode)
     }
     mst_member_event(w, MST_EV_STOP, "%s",
                      mode == MST_STOP_NOW ? "told to end" : "told to drain");
-    if (w->linked || (w->bound && mode == MST_STOP_DRAIN)) {
+    w->stop_due =
+        reached && mode == MST_STOP_DRAIN && !TAILQ_EMPTY(&w->lane.queue);
+    if (reached) {
         w->lane.eager = true; /* it waits for our word before it ends */
-        mst_lane_put(&w->lane, &stop);
+        if (!w->stop_due)
+            mst_lane_put(&w->lane, &stop);
         mst_link_dirty(w);
     } else if (w->process) {
-        w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
+                            MST_END_KILL);
     }
 }
 
@@ -265,7 +278,8 @@ static void launch_over(mst_launching *l, muster_err rc)
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         mst_member *w = mst_member_get(l->m, r);
 
-        if (rc != MUSTER_OK || !mst_member_takes(w))
+        w->no_successor = rc != MUSTER_OK || !mst_member_takes(w);
+        if (w->no_successor)
             mst_member_event(
                 w, MST_EV_FAILED, "worker %u was %s when %s%s%s", w->rank,
                 muster_state_name(w->state),
@@ -355,6 +369,7 @@ void mst_starting_settled(mst_member *w)
         mst_mappings_ready(w);
     else
         mst_mappings_lost(w->m);
+    mst_unpark(w->m);
     if (!mst_life_over(w->state) || w->process)
         return;
     mst_removing_settled(w);
@@ -381,6 +396,8 @@ static void begin_launch(mst_cmd *cmd, void *arg)
     l->first = m->nmembers + 1;
     if (m->closing)
         rc = mst_fail(&l->error, MUSTER_ECLOSED, "the runtime is closed");
+    else if (m->spent != NULL)
+        rc = mst_fail(&l->error, MUSTER_EQUORUM, "%s", m->spent);
     else if (m->nmembers + l->n > MST_RANKS_MAX)
         rc = mst_fail(&l->error, MUSTER_EINVAL,
                       "%u more workers would be more than %u in one session",

@@ -155,9 +155,11 @@ void mst_tell_printed_end(mst_member *w)
 
 void mst_tell_resume(muster *m)
 {
+    mst_member *w;
+
     m->output_full = false;
     if (m->launcher != NULL)
         m->launcher->flow(m->launcher, true);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        say_taken(m->members[i]);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        say_taken(w);
 }

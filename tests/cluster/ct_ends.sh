@@ -46,6 +46,6 @@ k delete pod "$(workers -o name | head -n 1 | cut -d / -f 2)" --wait=false \
 ends map 90
 ended map 0
 said map '^mapped 200, 0 failed$'
-said map 'WORKER-LOST rank=1 .* was deleted by someone'
+said map 'WORKER-DRAINS rank=1 .*(SIGTERM|was deleted by someone)'
 nothing_left
 finish

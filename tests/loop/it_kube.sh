@@ -405,8 +405,58 @@ signals() {
     done
 }
 
+delete() {
+    curl -sf -X DELETE \
+        "$url/api/v1/namespaces/demo/pods/$1?gracePeriodSeconds=20" >/dev/null
+}
+
+# stored WORDS: a Pod or Secret in whose name they are.
+stored() {
+    curl -sf "$url/_store" | grep -q -e "$1"
+}
+
+drains() {
+    begin
+    start -n 2 --grace 3 "$script" wait
+    eventually said begun
+    delete "$(pod_name 2)"
+    eventually said "WORKER-DRAINS rank=2"
+    eventually not stored 'worker-[a-z0-9]*-2"'
+    # the one that runs a handler: it is interrupted, and the call is lost
+    delete "$(pod_name 1)"
+    finish
+    expect 0 "drained" "WORKER-DRAINS rank=1" "worker lost: handler nap was int"
+    [ "$(requests "POST pods")" = 2 ] || fail "drained: Pods were created"
+    nothing_left "drained"
+}
+
+not() {
+    ! "$@"
+}
+
+replaces() {
+    begin
+    start -n 2 --replace 3 "$script" wait
+    eventually said begun
+    delete "$(pod_name 2)"
+    eventually said "WORKER-DRAINS rank=2"
+    eventually stored 'worker-[a-z0-9]*-2-r2"'
+    eventually pgrep -f -- "--cookie $dir/pods/.*-2-r2.cookie" >/dev/null
+    # one that is killed
+    pkill -KILL -f -- "--cookie $dir/pods/.*-2-r2.cookie"
+    eventually stored 'worker-[a-z0-9]*-2-r3"'
+    finish
+    expect 0 "replaced" slept
+    checks=$((checks + 2))
+    [ "$(requests "POST pods")" = 4 ] ||
+        fail "replaced: $(requests "POST pods") Pods, not 4"
+    [ "$(requests "POST secrets")" = 3 ] ||
+        fail "replaced: $(requests "POST secrets") Secrets, not 3"
+    nothing_left "replaced"
+}
+
 for test in it_runs options refusals bad_days verdicts does_not_come_up \
-    server_goes_away credentials_end signals; do
+    server_goes_away credentials_end signals drains replaces; do
     before=$SECONDS
     "$test"
     echo "$test: $((SECONDS - before)) s"

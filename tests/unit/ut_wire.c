@@ -223,6 +223,12 @@ static const golden vectors[] = {
      "00"
      "0000"
      "0102030405060708"},
+    {{.kind = MST_DRAIN, .grace_ms = 1000},
+     "00000008"
+     "12"
+     "00"
+     "0000"
+     "000003e8"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -391,7 +397,7 @@ static void nonsense_is_refused(void **state)
         "05000000", /* endless       */
         "00000005"
         "0c000000"
-        "02", /* no such STOP  */
+        "03", /* no such STOP  */
         "00000027"
         "01000000"
         "6d75737465720a" /* other magic   */
