@@ -46,7 +46,7 @@ static void cut(mst_member *w, const char *why)
         return;
     /* LEAVING stays LEAVING, but nothing more comes through this link */
     mst_link_drop(w);
-    mst_calls_lost(w, why);
+    mst_calls_lost(w, w->why_note != NULL ? w->why_note : why);
     if (w->unseen)
         over_by_its_word(w, -1, why);
 }
@@ -296,6 +296,8 @@ static void on_bye(mst_member *w, const mst_record *r)
                  w->rank, why);
     if (w->unseen || (w->late && r->code == MUSTER_OK))
         over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
+    else if (!w->late && r->code != MUSTER_OK && w->why_note == NULL)
+        w->why_note = mst_strdup(why); /* its link may end before it does */
     else if (w->late) {
         if (w->why_note == NULL)
             w->why_note = mst_strdup(why);
