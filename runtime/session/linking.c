@@ -70,7 +70,7 @@ static void forget(mst_member *w, const char *why)
     w->cut_ms = mst_now_ms();
     mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
     if (was_bound)
-        mst_calls_lost(w, why);
+        mst_calls_lost(w, w->why_note != NULL ? w->why_note : why);
     if (w->unseen && w->state == MUSTER_LEAVING)
         over_by_its_word(w, -1, why);
 }
@@ -381,6 +381,8 @@ static void on_bye(mst_member *w, const mst_record *r)
                  w->rank, why);
     if (w->unseen || (w->late && r->code == MUSTER_OK))
         over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
+    else if (!w->late && r->code != MUSTER_OK && w->why_note == NULL)
+        w->why_note = mst_strdup(why); /* its link may end before it does */
     else if (w->late) {
         if (w->why_note == NULL)
             w->why_note = mst_strdup(why);
