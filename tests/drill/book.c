@@ -41,6 +41,8 @@ static void add_news(book *b, const char *format, va_list args)
                            (book_now() - b->began_ms) / 1e3);
 
     vsnprintf(line + n, sizeof(b->news[0]) - (size_t)n, format, args);
+    if (b->log != NULL)
+        fprintf(b->log, "%s\n", line);
 }
 
 void book_news(book *b, const char *format, ...)
@@ -109,27 +111,30 @@ static bool alive(muster_state state)
 static void lost(book *b, book_worker *w)
 {
     const double now = book_now();
+    const double took = now - w->fault_ms;
+    const double stalled = b->stalled_ms - w->stalled_ms;
 
     b->nlost++;
     w->troubled = true;
     if (w->killed)
-        add_span(&b->noticed_kill, now - w->fault_ms);
+        add_span(&b->noticed_kill, stalled < took ? took - stalled : 0);
     else if (w->stopped)
-        add_span(&b->noticed_stop, now - w->fault_ms);
+        add_span(&b->noticed_stop, took);
     b->lost_ms[b->lost_last++ % BOOK_RANKS] =
         w->killed || w->stopped ? w->fault_ms : now;
 }
 
 /* With the lock. */
-static void ready(book *b, book_worker *w, muster_state before)
+static void ready(book *b, book_worker *w)
 {
     const double now = book_now();
 
     b->nready++;
-    if (before == MUSTER_CUT)
+    if (w->cut)
         add_span(&b->back, now - w->fault_ms);
     else if (b->lost_first != b->lost_last)
         add_span(&b->replaced, now - b->lost_ms[b->lost_first++ % BOOK_RANKS]);
+    w->cut = false;
 }
 
 void book_event(book *b, const muster_event *e)
@@ -150,11 +155,12 @@ void book_event(book *b, const muster_event *e)
         b->nalive--;
     if (e->to == MUSTER_CUT) {
         b->ncut++;
+        w->cut = true;
         w->troubled = true;
         w->fault_ms = book_now();
     }
     if (e->to == MUSTER_READY)
-        ready(b, w, w->state);
+        ready(b, w);
     if (e->to == MUSTER_LOST && b->heard)
         lost(b, w);
     w->state = e->to;
@@ -176,16 +182,15 @@ void book_line(book *b, uint32_t rank, const char *line, size_t len)
     id = strtoull(text + 6, &end, 10);
     at = strtoull(end, &end, 10);
     if (*end != '\0' || atomic_fetch_add(&b->said[id % JOBS], 1) != at)
-        book_wrong(b, "worker %u: line %" PRIu64 " of job %" PRIu64
-                      " came twice or out of order: %s",
+        book_wrong(b,
+                   "worker %u: line %" PRIu64 " of job %" PRIu64
+                   " came twice or out of order: %s",
                    rank, at, id, text);
 }
 
 void book_log(book *b, const char *id, const char *text)
 {
-    if (strcmp(id, "POST-FAILED") == 0)
-        atomic_fetch_add(&b->posts_failed, 1);
-    else if (strncmp(id, "WORKER-", 7) != 0)
+    if (strcmp(id, "POST-FAILED") != 0 && strncmp(id, "WORKER-", 7) != 0)
         book_news(b, "%s %.120s", id, text);
 }
 
@@ -201,9 +206,17 @@ void book_fault(book *b, fault_kind kind, uint32_t rank, const char *words)
         b->workers[rank].killed = kind == FAULT_KILL;
         b->workers[rank].stopped = kind == FAULT_STOP;
         b->workers[rank].fault_ms = now;
+        b->workers[rank].stalled_ms = b->stalled_ms;
     }
     if (kind != FAULT_FLOOD && atomic_load(&b->nwaiting) < 64)
         b->waiting_good[atomic_fetch_add(&b->nwaiting, 1)] = now;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void book_stalled(book *b, double ms)
+{
+    pthread_mutex_lock(&b->lock);
+    b->stalled_ms += ms;
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -26,9 +26,10 @@ typedef struct spans {
 
 typedef struct book_worker {
     muster_state state;
-    bool troubled;      /* it was lost or cut at some time         */
-    bool seen, killed, stopped;
-    double fault_ms;    /* when it was killed, stopped or cut      */
+    bool troubled; /* it was lost or cut at some time         */
+    bool seen, cut, killed, stopped;
+    double fault_ms;   /* when it was killed, stopped or cut      */
+    double stalled_ms; /* book.stalled_ms then                    */
 } book_worker;
 
 typedef struct book {
@@ -36,8 +37,9 @@ typedef struct book {
     double began_ms;
     bool heard; /* workers' events are looked at */
     book_worker workers[BOOK_RANKS];
+    double stalled_ms; /* for so long this machine let nobody run */
     uint32_t nready, nalive, nlost, ncut;
-    atomic_uint none_ready; /* how often no worker was ready */
+    atomic_uint none_ready;     /* how often no worker was ready */
     double lost_ms[BOOK_RANKS]; /* queue: lost and not yet replaced */
     uint32_t lost_first, lost_last;
     uint64_t faults[FAULTS];
@@ -46,9 +48,9 @@ typedef struct book {
     atomic_uint nwaiting;
     char news[BOOK_NEWS][200]; /* a ring */
     uint32_t nnews;
+    FILE *log; /* all the news go there; may be NULL */
     atomic_uint nfailed;
     char failed[8][600];
-    atomic_ullong posts_failed;
     _Atomic uint8_t *said; /* lines of each id */
 } book;
 
@@ -68,6 +70,9 @@ void book_log(book *b, const char *id, const char *text);
 
 /* A fault is about to be made; rank 0: of nobody by name. */
 void book_fault(book *b, fault_kind kind, uint32_t rank, const char *words);
+/* A sleep of this process was so much longer than it asked for. What others
+ * on this machine take is no delay of ours. */
+void book_stalled(book *b, double ms);
 /* A result was right. */
 void book_good(book *b);
 

@@ -40,9 +40,8 @@ static void count(const muster_ctx *ctx, const job *j)
     uint64_t old = atomic_load(&cells[j->id % JOBS]), now;
 
     do
-        now = cell_count(old) == 0
-                  ? (uint64_t)muster_ctx_rank(ctx) << 8 | 1
-                  : old + (cell_count(old) < 255);
+        now = cell_count(old) == 0 ? (uint64_t)muster_ctx_rank(ctx) << 8 | 1
+                                   : old + (cell_count(old) < 255);
     while (!atomic_compare_exchange_weak(&cells[j->id % JOBS], &old, now));
 }
 
@@ -78,10 +77,10 @@ static int twist(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
         return muster_fail(ctx, 1, "a job of %zu bytes", len);
     count(ctx, &j);
     work(&j);
-    return reply(ctx, &j,
-                 job_sum(j.id, (const unsigned char *)in + sizeof(j),
-                         len - sizeof(j)),
-                 out);
+    return reply(
+        ctx, &j,
+        job_sum(j.id, (const unsigned char *)in + sizeof(j), len - sizeof(j)),
+        out);
 }
 MUSTER_HANDLER(twist);
 

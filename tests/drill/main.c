@@ -41,6 +41,7 @@ typedef struct drill {
     int64_t every_ms;
     uint32_t nworkers;
     bool json;
+    FILE *log;
     muster *m;
     book *book;
     traffic traffic;
@@ -85,10 +86,10 @@ static void on_log(void *arg, muster_level level, const char *id,
 static void on_alarm(int signal)
 {
     char text[400];
-    const int n = snprintf(text, sizeof(text),
-                           "the drill of seed %" PRIu64
-                           " does not end; again: %s\n",
-                           command_seed, command);
+    const int n =
+        snprintf(text, sizeof(text),
+                 "the drill of seed %" PRIu64 " does not end; again: %s\n",
+                 command_seed, command);
 
     (void)signal;
     (void)!write(STDERR_FILENO, text, (size_t)n);
@@ -216,8 +217,7 @@ static double slope(const drill *d, bool by_lost)
     double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
 
     for (size_t i = d->nsamples / 4; i < d->nsamples; i++) {
-        const double x =
-            by_lost ? d->samples[i].lost : d->samples[i].minutes;
+        const double x = by_lost ? d->samples[i].lost : d->samples[i].minutes;
 
         n++;
         sx += x;
@@ -261,32 +261,40 @@ static void run(drill *d)
     if (!traffic_start(&d->traffic, d->seed) ||
         pthread_create(&d->keeper, NULL, keep, d) != 0 || !foe_start(&d->foe))
         die("threads", strerror(errno));
-    for (int tick = 0; book_now() < until; tick++) {
-        if (tick % 10 == 0) {
+    for (double next = 0; book_now() < until;) {
+        const double now = book_now();
+
+        if (now >= next) {
             sample(d);
             traffic_watch(&d->traffic);
+            progress(d);
+            next = now + 500;
         }
-        progress(d);
         if (atomic_load(&d->book->nfailed) > 0)
             break;
-        poll(NULL, 0, 100);
+        poll(NULL, 0, 1);
+        if (book_now() - now > 3)
+            book_stalled(d->book, book_now() - now - 1);
     }
     settle(d);
     if (!d->quiet && isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
 }
 
+/* Only where this machine let us run: else it is the machine that is timed. */
 static void check_spans(drill *d)
 {
     book *b = d->book;
     const double silent = (double)d->foe.heartbeat_ms + 1000.0 * SLOW;
 
+    if (b->stalled_ms > d->report.seconds * 1e3 / 20)
+        return;
     if (spans_at(&b->noticed_kill, 0.9) > 50.0 * SLOW)
         book_wrong(b, "killed workers were noticed after %.0f ms (p90)",
                    spans_at(&b->noticed_kill, 0.9));
-    if (spans_at(&b->noticed_stop, 1) > silent)
-        book_wrong(b, "a silent worker was noticed after %.0f ms",
-                   spans_at(&b->noticed_stop, 1));
+    if (spans_at(&b->noticed_stop, 0.9) > silent)
+        book_wrong(b, "silent workers were noticed after %.0f ms (p90)",
+                   spans_at(&b->noticed_stop, 0.9));
 }
 
 static void check_rest(drill *d)
@@ -316,7 +324,7 @@ static void check_rest(drill *d)
 static int usage(FILE *to)
 {
     fputs("usage: drill [--seed S] [--minutes M] [--every MS] [--workers N]\n"
-          "             [--heartbeat MS] [--json] [--quiet]\n",
+          "             [--heartbeat MS] [--json] [--quiet] [--log FILE]\n",
           to);
     return to == stdout ? 0 : 2;
 }
@@ -341,6 +349,7 @@ static int options(drill *d, int argc, char **argv)
         {"every", required_argument, NULL, 'e'},
         {"workers", required_argument, NULL, 'n'},
         {"heartbeat", required_argument, NULL, 'b'},
+        {"log", required_argument, NULL, 'l'},
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},
@@ -362,6 +371,11 @@ static int options(drill *d, int argc, char **argv)
             break;
         case 'b':
             d->foe.heartbeat_ms = (int64_t)number(optarg);
+            break;
+        case 'l':
+            d->log = fopen(optarg, "we");
+            if (d->log == NULL)
+                die(optarg, strerror(errno));
             break;
         case 'j':
             d->json = true;
@@ -394,6 +408,7 @@ static void prepare(drill *d)
     d->book = calloc(1, sizeof(*d->book));
     if (plan == NULL || d->book == NULL || !book_init(d->book))
         die("memory", strerror(errno));
+    d->book->log = d->log;
     d->traffic.cells = shared_cells(d);
     signal(SIGALRM, on_alarm);
     alarm((unsigned)d->seconds + 120 * SLOW);
@@ -441,6 +456,8 @@ int main(int argc, char **argv)
     traffic_audit(&d.traffic);
     report_print(&d.report, d.book, &d.traffic, d.json);
     rc = atomic_load(&d.book->nfailed) > 0;
+    if (d.log != NULL)
+        fclose(d.log);
     book_fini(d.book);
     free(d.book);
     return rc;

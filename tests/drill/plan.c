@@ -8,10 +8,10 @@ static const struct {
     const char *name;
     uint32_t weight;
 } kinds[FAULTS] = {
-    [FAULT_KILL] = {"kill", 30},     [FAULT_PAUSE] = {"pause", 18},
-    [FAULT_STOP] = {"stop", 4},      [FAULT_CUT] = {"cut", 16},
+    [FAULT_KILL] = {"kill", 30},      [FAULT_PAUSE] = {"pause", 18},
+    [FAULT_STOP] = {"stop", 4},       [FAULT_CUT] = {"cut", 16},
     [FAULT_CUT_ALL] = {"cut-all", 3}, [FAULT_CUT_LATER] = {"cut-later", 5},
-    [FAULT_GARBLE] = {"garble", 8},  [FAULT_FREEZE] = {"freeze", 4},
+    [FAULT_GARBLE] = {"garble", 8},   [FAULT_FREEZE] = {"freeze", 4},
     [FAULT_FLOOD] = {"flood", 12},
 };
 
@@ -52,8 +52,8 @@ fault *plan_create(uint64_t seed, int64_t every_ms, size_t n)
     uint64_t state = job_mix(seed);
 
     for (size_t i = 0; plan != NULL && i < n; i++) {
-        plan[i].at_ms = every_ms * (int64_t)i +
-                        plan_below(&state, (uint32_t)every_ms);
+        plan[i].at_ms =
+            every_ms * (int64_t)i + plan_below(&state, (uint32_t)every_ms);
         plan[i].kind = pick(&state);
         plan[i].target = (uint32_t)(plan_next(&state) >> 32);
         plan[i].amount = plan_below(&state, 1000);

@@ -37,16 +37,20 @@ static void print_text(const report *r, book *b, traffic *t)
         printf(" %s %" PRIu64, fault_name((fault_kind)i), b->faults[i]);
     printf("\n  workers      %u lost, %u cut, %u replaced, %u came back\n",
            b->nlost, b->ncut, b->replaced.n, b->back.n);
-    printf("\n  %-30s %10s %8s\n", "work", "right", "lost");
+    printf("\n  %-30s %10s %8s %8s\n", "work", "right", "lost", "refused");
     for (int i = 0; i < WORKS; i++)
-        printf("  %-30s %10llu %8llu\n", traffic_name((traffic_work)i),
-               atomic_load(&t->done[i]), atomic_load(&t->lost[i]));
+        printf("  %-30s %10llu %8llu %8llu\n", traffic_name((traffic_work)i),
+               atomic_load(&t->done[i]), atomic_load(&t->lost[i]),
+               atomic_load(&t->refused[i]));
     printf("\n  %-30s %8s %9s %9s %9s\n", "ms", "times", "p50", "p99", "max");
     all_spans(b, all);
     for (int i = 0; i < SPANS; i++)
         printf("  %-30s %8u %9.1f %9.1f %9.1f\n", all[i].words, all[i].s->n,
                spans_at(all[i].s, 0.5), spans_at(all[i].s, 0.99),
                spans_at(all[i].s, 1));
+    printf("  others had this machine for %.0f ms; killed is without them%s\n",
+           b->stalled_ms,
+           b->stalled_ms > r->seconds * 1e3 / 20 ? ", and not judged" : "");
     printf("\n  descriptors  %d before, %d when all were ready, %d at the end, "
            "%d after\n",
            r->fds_before, r->fds_full, r->fds_last, r->fds_after);
@@ -78,6 +82,8 @@ static void print_json(const report *r, book *b, traffic *t)
 
         cJSON_AddNumberToObject(one, "right", (double)atomic_load(&t->done[i]));
         cJSON_AddNumberToObject(one, "lost", (double)atomic_load(&t->lost[i]));
+        cJSON_AddNumberToObject(one, "refused",
+                                (double)atomic_load(&t->refused[i]));
     }
     all_spans(b, all);
     for (int i = 0; i < SPANS; i++) {

@@ -31,7 +31,10 @@ strangers *strangers_create(uint16_t port)
     s->port = port;
     memset(s->fds, -1, sizeof(s->fds));
     s->context = zmq_ctx_new();
-    if (s->context == NULL)
+    /* the first socket starts libzmq's threads: their descriptors are ours */
+    if (s->context != NULL)
+        s->sockets[0] = zmq_socket(s->context, ZMQ_DEALER);
+    if (s->context == NULL || s->sockets[0] == NULL)
         strangers_destroy(&s);
     return s;
 }
@@ -86,8 +89,7 @@ static void say(int fd, uint64_t *random)
 
 static void come(strangers *s, uint64_t *random)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(s->port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(s->port)};
     const unsigned at = s->place++ % PLACES;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -39,12 +39,13 @@ typedef struct driver {
 struct traffic {
     muster *m;
     book *book;
-    job_cell *cells; /* NULL: workers are elsewhere, nothing is counted */
+    job_cell *cells;  /* NULL: workers are elsewhere, nothing is counted */
     int64_t limit_ms; /* no call may take longer */
     atomic_bool stop;
     _Atomic uint64_t next_id;
-    atomic_ullong done[WORKS], lost[WORKS];
-    _Atomic uint8_t *kinds; /* of each id, see traffic.c */
+    atomic_ullong done[WORKS], lost[WORKS], refused[WORKS];
+    _Atomic uint8_t *kinds;   /* of each id, see traffic.c */
+    _Atomic uint16_t *posted; /* of each post: to whom     */
     driver drivers[TRAFFIC_THREADS];
     int ndrivers;
 };
