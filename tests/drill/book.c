@@ -114,7 +114,7 @@ static void lost(book *b, book_worker *w)
     const double took = now - w->fault_ms;
     const double stalled = b->stalled_ms - w->stalled_ms;
 
-    b->nlost++;
+    atomic_fetch_add(&b->nlost, 1);
     w->troubled = true;
     if (w->killed)
         add_span(&b->noticed_kill, stalled < took ? took - stalled : 0);
@@ -161,7 +161,7 @@ void book_event(book *b, const muster_event *e)
     }
     if (e->to == MUSTER_READY)
         ready(b, w);
-    if (e->to == MUSTER_LOST && b->heard)
+    if (e->to == MUSTER_LOST && atomic_load(&b->heard))
         lost(b, w);
     w->state = e->to;
     pthread_mutex_unlock(&b->lock);

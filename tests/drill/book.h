@@ -35,10 +35,11 @@ typedef struct book_worker {
 typedef struct book {
     pthread_mutex_t lock;
     double began_ms;
-    bool heard; /* workers' events are looked at */
+    atomic_bool heard; /* losses count */
     book_worker workers[BOOK_RANKS];
     double stalled_ms; /* for so long this machine let nobody run */
-    uint32_t nready, nalive, nlost, ncut;
+    uint32_t nready, nalive, ncut;
+    atomic_uint nlost;
     atomic_uint none_ready;     /* how often no worker was ready */
     double lost_ms[BOOK_RANKS]; /* queue: lost and not yet replaced */
     uint32_t lost_first, lost_last;

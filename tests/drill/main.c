@@ -190,7 +190,7 @@ static void sample(drill *d)
         return;
     d->samples[d->nsamples].minutes = ms / 60000;
     d->samples[d->nsamples].kib = (double)system_memory_kib();
-    d->samples[d->nsamples++].lost = d->book->nlost;
+    d->samples[d->nsamples++].lost = atomic_load(&d->book->nlost);
 }
 
 static void progress(drill *d)
@@ -208,7 +208,7 @@ static void progress(drill *d)
             "%u lost, %u wrong \033[K",
             (book_now() - d->book->began_ms) / 1e3, d->seconds,
             atomic_load(&d->foe.next), jobs, nready, d->nworkers,
-            d->book->nlost, atomic_load(&d->book->nfailed));
+            atomic_load(&d->book->nlost), atomic_load(&d->book->nfailed));
 }
 
 /* Slope of y over x by least squares, without the first quarter. */
@@ -421,6 +421,7 @@ int main(int argc, char **argv)
                       .nworkers = 4,
                       .foe = {.heartbeat_ms = 2000 * SLOW}};
     int rc = options(&d, argc, argv);
+    double began_ms;
 
     if (rc != 0)
         return rc;
@@ -434,20 +435,20 @@ int main(int argc, char **argv)
     d.report.fds_before = system_descriptors();
     open_runtime(&d);
     d.report.fds_full = system_descriptors();
-    d.book->heard = true;
+    atomic_store(&d.book->heard, true);
     d.foe.m = d.traffic.m = d.m;
     d.foe.book = d.traffic.book = d.book;
     d.traffic.limit_ms = d.foe.heartbeat_ms + 15000 * SLOW;
     atomic_store(&d.keep, true);
-    d.book->began_ms = book_now();
+    began_ms = book_now();
     d.report.kib_first = system_memory_kib();
     run(&d);
-    d.report.seconds = (book_now() - d.book->began_ms) / 1e3;
+    d.report.seconds = (book_now() - began_ms) / 1e3;
     d.report.kib_last = system_memory_kib();
     d.report.kib_per_minute = slope(&d, false);
     d.report.kib_per_lost = slope(&d, true);
     d.report.fds_last = system_descriptors();
-    d.book->heard = false;
+    atomic_store(&d.book->heard, false);
     muster_close(&d.m);
     relay_destroy(&d.foe.way);
     strangers_destroy(&d.foe.crowd);

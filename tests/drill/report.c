@@ -36,7 +36,7 @@ static void print_text(const report *r, book *b, traffic *t)
     for (int i = 0; i < FAULTS; i++)
         printf(" %s %" PRIu64, fault_name((fault_kind)i), b->faults[i]);
     printf("\n  workers      %u lost, %u cut, %u replaced, %u came back\n",
-           b->nlost, b->ncut, b->replaced.n, b->back.n);
+           atomic_load(&b->nlost), b->ncut, b->replaced.n, b->back.n);
     printf("\n  %-30s %10s %8s %8s\n", "work", "right", "lost", "refused");
     for (int i = 0; i < WORKS; i++)
         printf("  %-30s %10llu %8llu %8llu\n", traffic_name((traffic_work)i),
@@ -71,7 +71,7 @@ static void print_json(const report *r, book *b, traffic *t)
 
     cJSON_AddNumberToObject(top, "seed", (double)r->seed);
     cJSON_AddNumberToObject(top, "seconds", r->seconds);
-    cJSON_AddNumberToObject(top, "workers_lost", b->nlost);
+    cJSON_AddNumberToObject(top, "workers_lost", atomic_load(&b->nlost));
     cJSON_AddNumberToObject(top, "workers_cut", b->ncut);
     for (int i = 0; i < FAULTS; i++)
         cJSON_AddNumberToObject(faults, fault_name((fault_kind)i),
