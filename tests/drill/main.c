@@ -57,7 +57,7 @@ typedef struct drill {
 } drill;
 
 static char command[256] = "./dev drill";
-static uint64_t command_seed;
+static char hanging[320]; /* what is said when it does not end */
 
 static void on_event(void *arg, const muster_event *e)
 {
@@ -85,14 +85,8 @@ static void on_log(void *arg, muster_level level, const char *id,
 /* It hangs: say which drill it was, and go. */
 static void on_alarm(int signal)
 {
-    char text[400];
-    const int n =
-        snprintf(text, sizeof(text),
-                 "the drill of seed %" PRIu64 " does not end; again: %s\n",
-                 command_seed, command);
-
     (void)signal;
-    (void)!write(STDERR_FILENO, text, (size_t)n);
+    (void)!write(STDERR_FILENO, hanging, sizeof(hanging) - 1);
     _exit(3);
 }
 
@@ -401,7 +395,8 @@ static void prepare(drill *d)
              " --minutes %g --every %lld --workers %u --heartbeat %lld",
              d->seed, d->seconds / 60, (long long)d->every_ms, d->nworkers,
              (long long)d->foe.heartbeat_ms);
-    command_seed = d->seed;
+    snprintf(hanging, sizeof(hanging), "the drill does not end; again: %s\n",
+             command);
     d->foe.nplan = (size_t)(d->seconds * 1e3 / (double)d->every_ms);
     plan = plan_create(d->seed, d->every_ms, d->foe.nplan);
     d->foe.plan = plan;
