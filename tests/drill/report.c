@@ -51,9 +51,9 @@ static void print_text(const report *r, book *b, traffic *t)
     printf("  others had this machine for %.0f ms; killed is without them%s\n",
            b->stalled_ms,
            b->stalled_ms > r->seconds * 1e3 / 20 ? ", and not judged" : "");
-    printf("\n  descriptors  %d before, %d when all were ready, %d at the end, "
-           "%d after\n",
-           r->fds_before, r->fds_full, r->fds_last, r->fds_after);
+    printf("\n  descriptors  %d before, %d when all were ready, %d at the end "
+           "(%d pairs in the relay), %d after\n",
+           r->fds_before, r->fds_full, r->fds_last, r->relayed, r->fds_after);
     printf("  memory       %" PRId64 " KiB, then %" PRId64
            " KiB: %.0f a minute, %.2f for each worker lost\n",
            r->kib_first, r->kib_last, r->kib_per_minute, r->kib_per_lost);

@@ -13,6 +13,7 @@ typedef struct report {
     double seconds;
     uint32_t nworkers;
     int64_t heartbeat_ms;
+    int relayed; /* pairs open in the relay at the end */
     int fds_before, fds_full, fds_last, fds_after; /* -1: not known */
     int64_t kib_first, kib_last;
     double kib_per_minute, kib_per_lost;

@@ -254,6 +254,17 @@ void relay_cut_after(relay *r, uint64_t bytes)
     pthread_mutex_unlock(&r->lock);
 }
 
+int relay_open(relay *r)
+{
+    int n = 0;
+
+    pthread_mutex_lock(&r->lock);
+    for (int i = 0; i < PAIRS; i++)
+        n += r->ends[i][0] >= 0;
+    pthread_mutex_unlock(&r->lock);
+    return n;
+}
+
 int relay_connections(relay *r)
 {
     int n;

@@ -30,6 +30,9 @@ void relay_thaw(relay *r);
 /* Cut once, after so many more bytes were forwarded; 0: not. */
 void relay_cut_after(relay *r, uint64_t bytes);
 
+/* How many pairs of connections are open. */
+int relay_open(relay *r);
+
 /* How many connections came so far. */
 int relay_connections(relay *r);
 
