@@ -1,6 +1,7 @@
 /* asking.c - calls of our handlers' own: to the manager, and through it to
  * any worker. The manager keeps the deadline and answers each call exactly
- * once; only a cut link or our own end answers here. */
+ * once, over cuts, too; only our own end answers here, or a manager that had
+ * to forget us. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,6 @@
 #include "base/fail.h"
 #include "call/reply.h"
 #include "worker.h"
-
-#define CALLS_MAX 4096u               /* outstanding, of one worker */
-#define BYTES_MAX ((size_t)256 << 20) /* of their requests */
 
 struct muster_future {
     mst_cmd start, cancel;
@@ -147,8 +145,6 @@ static void begin(mst_cmd *cmd, void *worker)
         finish_text(f, MUSTER_ECLOSED, "this worker is ending");
     } else if (f->ctx != NULL && atomic_load(&f->ctx->canceled)) {
         finish_text(f, MUSTER_ECANCELED, "its handler was cancelled");
-    } else if (w->dial.state != MST_DIAL_ON) {
-        finish_text(f, MUSTER_ELOST, "the link to the manager was cut");
     } else {
         f->id = mst_pending_add(&w->asking.pending, f) | MST_ID_WORKER;
         if (f->id == MST_ID_WORKER) {
@@ -297,8 +293,9 @@ static bool enter(muster *m, muster_future *f)
     bool open;
 
     pthread_mutex_lock(&m->lock);
-    while (!m->closed && m->ncalls > 0 &&
-           (m->ncalls >= CALLS_MAX || m->nbytes + f->bytes > BYTES_MAX))
+    while (
+        !m->closed && m->ncalls > 0 &&
+        (m->ncalls >= MST_WIRE_CALLS || m->nbytes + f->bytes > MST_WIRE_ASKED))
         pthread_cond_wait(&m->room, &m->lock);
     open = !m->closed;
     if (open) {

@@ -24,6 +24,11 @@ static void heard_monitor(void *arg, uint32_t events)
     ((mst_dial *)arg)->side = true;
 }
 
+static bool send_message(void *arg, zmq_msg_t *message)
+{
+    return zmq_msg_send(message, ((mst_dial *)arg)->dealer, ZMQ_DONTWAIT) >= 0;
+}
+
 muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
                          const mst_cookie *cookie, muster_error *err)
 {
@@ -32,16 +37,12 @@ muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
     dial->watches[0] = (mst_watch){heard_dealer, dial, -1};
     dial->watches[1] = (mst_watch){heard_monitor, dial, -1};
     randombytes_buf(&dial->instance, sizeof(dial->instance));
+    mst_lane_init(&dial->lane, send_message, dial);
     dial->zmq = zmq_ctx_new();
     if (dial->zmq == NULL)
         return mst_fail(err, MUSTER_ESYS, "zmq_ctx_new: %s",
                         zmq_strerror(errno));
     return MUSTER_OK;
-}
-
-static bool send_message(void *arg, zmq_msg_t *message)
-{
-    return zmq_msg_send(message, ((mst_dial *)arg)->dealer, ZMQ_DONTWAIT) >= 0;
 }
 
 static muster_err make_socket(mst_dial *dial, muster_error *err)
@@ -72,18 +73,42 @@ static muster_err make_socket(mst_dial *dial, muster_error *err)
                               err);
 }
 
-static void say_hello(mst_dial *dial)
+/* Not through the lane, which waits for WELCOME. */
+static muster_err say_hello(mst_dial *dial, muster_error *err)
 {
+    unsigned char bytes[1024];
+    mst_writer w = mst_writer_of(bytes, sizeof(bytes));
     char host[HOST_NAME_MAX + 1] = "";
     mst_record hello = {.kind = MST_HELLO,
                         .side = mst_build_here(),
                         .instance = dial->instance,
-                        .pid = (uint32_t)getpid()};
+                        .flags = dial->known ? MST_FLAG_RESUME : 0,
+                        .pid = (uint32_t)getpid(),
+                        .got = dial->lane.got,
+                        .turn = dial->turn};
 
     gethostname(host, sizeof(host) - 1);
     hello.text = (mst_span){host, strlen(host)};
-    mst_lane_put(&dial->lane, &hello);
-    mst_lane_flush(&dial->lane);
+    w = mst_writer_of(bytes, sizeof(bytes));
+    mst_wire_put(&w, &hello);
+    if (w.ok &&
+        zmq_send(dial->dealer, bytes, mst_written(&w), ZMQ_DONTWAIT) >= 0)
+        return MUSTER_OK;
+    return mst_fail(err, MUSTER_ESYS, "HELLO: %s", zmq_strerror(errno));
+}
+
+bool mst_dial_on(mst_dial *dial, uint64_t got)
+{
+    dial->state = MST_DIAL_ON;
+    dial->known = true;
+    return mst_lane_up(&dial->lane, got);
+}
+
+void mst_dial_forget(mst_dial *dial)
+{
+    dial->known = false;
+    mst_lane_fini(&dial->lane);
+    mst_lane_init(&dial->lane, send_message, dial);
 }
 
 muster_err mst_dial_next(mst_dial *dial, muster_error *err)
@@ -110,9 +135,7 @@ muster_err mst_dial_next(mst_dial *dial, muster_error *err)
     dial->began_ms = mst_now_ms();
     dial->state = MST_DIAL_HELLO;
     dial->side = true;
-    mst_lane_init(&dial->lane, send_message, dial);
-    say_hello(dial);
-    return MUSTER_OK;
+    return say_hello(dial, err);
 }
 
 void mst_dial_close(mst_dial *dial, int linger_ms)
@@ -123,7 +146,7 @@ void mst_dial_close(mst_dial *dial, int linger_ms)
         zmq_setsockopt(dial->dealer, ZMQ_LINGER, &linger_ms, sizeof(int));
         zmq_socket_monitor(dial->dealer, NULL, 0);
         zmq_close(dial->dealer);
-        mst_lane_fini(&dial->lane);
+        mst_lane_down(&dial->lane);
     }
     if (dial->monitor != NULL)
         zmq_close(dial->monitor);
@@ -136,6 +159,7 @@ void mst_dial_fini(mst_dial *dial, int linger_ms)
     if (dial->zmq == NULL)
         return;
     mst_dial_close(dial, linger_ms);
+    mst_lane_fini(&dial->lane);
     while (zmq_ctx_term(dial->zmq) != 0 && errno == EINTR)
         ;
     dial->zmq = NULL;
@@ -161,7 +185,8 @@ static void deliver(mst_dial *dial, const void *data, size_t len)
     mst_reader r = mst_reader_of(data, len);
     mst_record record;
 
-    dial->lane.heard_ms = mst_now_ms();
+    if (mst_wire_counts(data, len))
+        mst_lane_heard(&dial->lane, len);
     while (r.left > 0 && dial->state != MST_DIAL_OFF) {
         if (mst_wire_get(&r, &record) != MUSTER_OK) {
             dial->state = MST_DIAL_CUT;

@@ -1,7 +1,8 @@
 /* dial.h - the worker's connection: one DEALER socket for each epoch.
  *
  * libzmq would reconnect by itself and keep what was queued; so a socket whose
- * connection has ended is closed, and a new one starts with HELLO again.
+ * connection has ended is closed, and a new one starts with HELLO again. The
+ * lane goes on over all of them.
  */
 #ifndef MST_DIAL_H
 #define MST_DIAL_H
@@ -30,6 +31,7 @@ typedef struct mst_dial {
     uint64_t instance;
     uint32_t turn;    /* which address */
     bool side;        /* the monitor may have something */
+    bool known;       /* was welcome: the lane is to be resumed */
     int64_t began_ms; /* this attempt */
     void (*record)(void *arg, const mst_record *record);
     void *arg;
@@ -44,8 +46,14 @@ muster_err mst_dial_next(mst_dial *dial, muster_error *err);
 /* Read and send; records go to dial->record. True: there was something. */
 bool mst_dial_work(mst_dial *dial);
 
-/* Close the socket; what is queued is sent for at most linger_ms. */
+/* Close the socket; what libzmq has is sent for at most linger_ms. */
 void mst_dial_close(mst_dial *dial, int linger_ms);
+
+/* WELCOME came; the manager has got so many messages. False: that cannot be. */
+bool mst_dial_on(mst_dial *dial, uint64_t got);
+
+/* Nothing is to be resumed: the next HELLO is that of a new one. */
+void mst_dial_forget(mst_dial *dial);
 
 /* Close, and end libzmq. */
 void mst_dial_fini(mst_dial *dial, int linger_ms);

@@ -46,7 +46,7 @@ static void answer(mst_worker *w, mst_task *task)
     mst_job *job = &task->job;
 
     job->running = false;
-    if (task->orphan || w->dial.state != MST_DIAL_ON) {
+    if (task->orphan) {
         task_free(w, task);
         return;
     }
@@ -309,8 +309,12 @@ static void on_welcome(mst_worker *w, const mst_record *r)
     }
     w->heartbeat_ms = r->heartbeat_ms;
     w->grace_ms = r->grace_ms;
-    w->dial.state = MST_DIAL_ON;
-    mst_output_on(w);
+    if (!w->dial.known)
+        mst_output_on(w);
+    if (!mst_dial_on(&w->dial, r->got)) {
+        broken(w);
+        return;
+    }
     if (w->has_executor)
         return;
     w->has_executor = true;
@@ -336,7 +340,8 @@ void mst_worker_free_jobs(mst_worker *w)
         task_free(w, TAILQ_FIRST(&w->tasks));
 }
 
-void mst_worker_cut(mst_worker *w)
+/* The manager could not keep what there was: end it, and begin anew. */
+static void forget(mst_worker *w)
 {
     mst_task *task, *next;
 
@@ -351,6 +356,20 @@ void mst_worker_cut(mst_worker *w)
         if (!task->job.running)
             task_free(w, task);
     }
+    mst_dial_forget(&w->dial);
+}
+
+static void on_goaway(mst_worker *w, const mst_record *r)
+{
+    const bool anew = r->code == MUSTER_ENOMEM && w->dial.known;
+
+    if (anew)
+        forget(w);
+    if (anew || w->dial.state == MST_DIAL_ON)
+        w->dial.state = MST_DIAL_CUT; /* say HELLO again */
+    else
+        mst_worker_end(w, MST_EXIT_REFUSED, "sent away: %.*s", (int)r->text.len,
+                       r->text.at);
 }
 
 void mst_worker_record(void *worker, const mst_record *r)
@@ -365,11 +384,11 @@ void mst_worker_record(void *worker, const mst_record *r)
         refused(w, r);
         break;
     case MST_GOAWAY:
-        if (w->dial.state == MST_DIAL_ON)
-            w->dial.state = MST_DIAL_CUT; /* say HELLO again */
-        else
-            mst_worker_end(w, MST_EXIT_REFUSED, "sent away: %.*s",
-                           (int)r->text.len, r->text.at);
+        on_goaway(w, r);
+        break;
+    case MST_ACK:
+        if (!mst_lane_ack(&w->dial.lane, r->got))
+            broken(w);
         break;
     case MST_CALL:
         on_call(w, r);

@@ -85,7 +85,7 @@ static bool pass(branch *t, bool last)
     atomic_store(&passing, false);
     if (n <= 0)
         return n < 0 && errno == EINTR;
-    if (w->dial.state != MST_DIAL_ON || (size_t)n > w->output_room)
+    if ((size_t)n > w->output_room)
         return true;
     w->output_room -= (uint32_t)n;
     record.body = (mst_span){data, (size_t)n};

@@ -19,8 +19,8 @@
 
 #define TICK_MS 100      /* while there is no connection            */
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
-#define GIVE_UP_MS 60000 /* without any manager, at the start       */
-#define LINGER_MS 2000   /* the last results, at the end            */
+#define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
+#define LINGER_MS 2000 /* the last results, at the end            */
 
 static volatile sig_atomic_t terminated;
 static volatile int wake_fd = -1;
@@ -75,7 +75,10 @@ static void look_for_end(mst_worker *w)
                        terminated == SIGTERM ? "TERM" : "INT");
     } else if (w->ending == MST_ENDING_NOW) {
         mst_worker_end(w, MST_EXIT_OK, "told to end");
-    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks)) {
+    } else if (w->dial.lane.broken) {
+        mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for its link");
+    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks) &&
+               mst_lane_idle(&w->dial.lane)) {
         mst_worker_end(w, MST_EXIT_OK, "drained");
     }
 }
@@ -102,16 +105,21 @@ static void look_at_connection(mst_worker *w)
                        address);
         return;
     }
+    if (now - w->away_ms > patience && w->dial.known) {
+        mst_worker_end(w, MST_EXIT_SILENT,
+                       "its link to the manager at %s was cut %.1f s ago and "
+                       "did not come back",
+                       address, (double)(now - w->away_ms) / 1000);
+        return;
+    }
     if (now - w->away_ms > patience) {
         mst_worker_end(w, MST_EXIT_CONNECT,
                        "no answer from the manager at %s for %.1f s", address,
                        (double)patience / 1000);
         return;
     }
-    if (w->dial.state == MST_DIAL_CUT) {
-        mst_dial_close(&w->dial, 0); /* it still knows of results to send */
-        mst_worker_cut(w);
-    }
+    if (w->dial.state == MST_DIAL_CUT)
+        mst_dial_close(&w->dial, 0);
     if (w->dial.state != MST_DIAL_HELLO ||
         now - w->dial.began_ms > ATTEMPT_MS) {
         if (mst_dial_next(&w->dial, &err) != MUSTER_OK)

@@ -45,7 +45,7 @@ typedef struct mst_task {
     int64_t signal_ms, end_ms; /* when it was interrupted, else never */
     bool post;                 /* only a failure is answered        */
     bool unwanted;             /* cancelled: nothing is answered    */
-    bool orphan;               /* its connection has ended          */
+    bool orphan;               /* the manager knows nothing of it   */
     char name[];               /* terminated                        */
 } mst_task;
 
@@ -90,7 +90,6 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 
 /* jobs.c: what the manager sends. */
 void mst_worker_record(void *worker, const mst_record *record);
-void mst_worker_cut(mst_worker *w); /* the connection ended */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 

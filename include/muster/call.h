@@ -42,7 +42,8 @@ MUSTER_API void muster_reply_destroy(muster_reply **reply);
  *
  *   rank        a ready worker, or MUSTER_ANY: the one with the fewest calls
  *               outstanding at the moment the call is sent; a worker whose
- *               loss was reported is no longer a choice
+ *               loss was reported is no longer a choice, one that is cut only
+ *               when all are. A call to one that is cut waits for it
  *   body, len   request bytes, borrowed until the return; any size; NULL, 0
  *               is an empty one
  *   timeout_ms  whole call, from now; 0 = the options' call_timeout_ms
@@ -56,8 +57,9 @@ MUSTER_API void muster_reply_destroy(muster_reply **reply);
  *                             words in err->text
  *          MUSTER_ENOHANDLER  no such handler there
  *          MUSTER_EWORKER     no ready worker of that rank, or none at all
- *          MUSTER_ELOST       the worker or its link ended first; the handler
- *                             may have run. The text is the verdict
+ *          MUSTER_ELOST       the worker ended first, or was cut off for the
+ *                             heartbeat time-out; the handler may have run. The
+ *                             text is the verdict
  *          MUSTER_ETIMEOUT    no answer in time; the handler is told (see
  *                             muster_ctx_canceled) and may still run
  *          MUSTER_ECLOSED, MUSTER_ENOMEM, MUSTER_EINVAL

@@ -32,7 +32,7 @@ typedef enum muster_err {
     MUSTER_ECLOSED,    /* the runtime was closed meanwhile                 */
     MUSTER_ETIMEOUT,   /* the deadline passed first                        */
     MUSTER_ECANCELED,  /* somebody cancelled it                            */
-    MUSTER_ELOST,      /* the worker ended, or its link was cut            */
+    MUSTER_ELOST,      /* the worker ended, or was cut off for too long    */
     MUSTER_EREMOTE,    /* the handler ran and failed; see muster_error.remote */
     MUSTER_ENOHANDLER, /* no module on that worker has such a handler      */
     MUSTER_EWORKER,  /* there is no ready worker of that rank, or none at all */

@@ -58,7 +58,8 @@ typedef enum muster_state {
     MUSTER_BOOTING, /* its process runs and has not connected back         */
     MUSTER_JOINING, /* connected; modules are being loaded                 */
     MUSTER_READY,   /* takes calls                                         */
-    MUSTER_CUT,     /* its link was cut; it may come back                  */
+    MUSTER_CUT,     /* its link was cut; until the heartbeat time-out (60 s
+                       without one) it may come back, and nothing is lost  */
     MUSTER_LEAVING, /* it was told to end                                  */
     MUSTER_GONE,    /* ended as it was told                                */
     MUSTER_LOST     /* ended otherwise; the verdict says how               */
@@ -243,7 +244,9 @@ MUSTER_API muster_err muster_remove(muster *m, const uint32_t *ranks,
                                     size_t nranks, int64_t timeout_ms,
                                     muster_error *err);
 
-/* How many workers are ready. Thread: any. */
+/* How many workers are ready. One that was ready and is cut counts, too, until
+ * it is lost: it is of every set but IDLE, and what is sent to it waits for it
+ * to come back. Thread: any. */
 MUSTER_API uint32_t muster_size(muster *m);
 
 /* The ranks of the ready workers, ascending.
@@ -346,7 +349,8 @@ extern "C" {
 /* -------------------------------------------------------------- output -- */
 
 /* A ready-made options.on_output: writes "From worker N:\t" and the line to
- * standard output or standard error, whichever the worker used. */
+ * standard output or standard error, whichever the worker used. A terminal
+ * gets no control characters but those of colours; a file gets every byte. */
 MUSTER_API void muster_print_output(void *arg, uint32_t rank, int stream,
                                     const char *line, size_t len);
 

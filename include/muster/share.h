@@ -83,7 +83,8 @@ MUSTER_API muster_err muster_channel_open(muster *m, const char *name,
  * Errors:  MUSTER_EEND      the channel was closed; the item is not in it
  *          MUSTER_ENOENT    no channel of that name was opened
  *          MUSTER_ETIMEOUT, MUSTER_ECANCELED   the item is not in it
- *          MUSTER_ELOST     on a worker: its link was cut; it may be in it
+ *          MUSTER_ELOST     on a worker: the manager had no memory to resume
+ *                           its link; it may be in it
  *          MUSTER_ECLOSED, MUSTER_ENOMEM, MUSTER_EINVAL, MUSTER_EDEPTH
  */
 MUSTER_API muster_err muster_channel_put(muster *m, const char *name,

@@ -168,8 +168,8 @@ MUSTER_API const char *muster_ctx_session(const muster_ctx *ctx);
 MUSTER_API int64_t muster_ctx_remaining_ms(const muster_ctx *ctx);
 
 /* True once nobody waits for the result any more: the call was cancelled, its
- * deadline passed, its link was cut, or the worker is to end. A handler that
- * runs long should look now and then and return. */
+ * deadline passed, or the worker is to end. A handler that runs long should
+ * look now and then and return. */
 MUSTER_API bool muster_ctx_canceled(const muster_ctx *ctx);
 
 /* What MUSTER_HANDLER and its like leave behind; not for use by hand. */

@@ -9,8 +9,17 @@
  * begin before we are done. */
 #define OPEN_BYTES ((size_t)64 << 10)
 #define OPEN_KEPT ((size_t)4 << 10) /* an idle peer's buffer is no larger */
+#define OPEN_ROOM ((size_t)1 << 10) /* at first */
 /* A chunk shorter than this is not worth a record: wait for credit. */
 #define CHUNK_MIN ((size_t)16 << 10)
+/* Acknowledged beside other records after some messages; else after more of
+ * them, or so many bytes, by a message of its own. */
+#define ACK_BESIDE 8u
+#define ACK_ALONE 32u
+#define KEPT_ROOM (2 * ACK_ALONE) /* enough while all goes well */
+#define ACK_BYTES ((size_t)256 << 10)
+/* A peer that never acknowledges does not get more than this kept. */
+#define KEPT_MOST ((size_t)64 << 20)
 
 void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
                    void *arg)
@@ -22,6 +31,29 @@ void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
     TAILQ_INIT(&lane->queue);
     mst_credit_init(&lane->out_credit, MST_WIRE_WINDOW);
     mst_credit_init(&lane->in_credit, MST_WIRE_WINDOW);
+}
+
+static zmq_msg_t *kept_at(const mst_lane *lane, uint32_t i)
+{
+    return &lane->kept[(lane->kept_first + i) & (lane->kept_room - 1)];
+}
+
+static size_t kept_cost(const zmq_msg_t *message)
+{
+    return zmq_msg_size(message) + sizeof(*message);
+}
+
+/* The peer has the oldest n of them. */
+static void forget_kept(mst_lane *lane, uint32_t n)
+{
+    for (; n > 0; n--) {
+        zmq_msg_t *oldest = kept_at(lane, 0);
+
+        lane->kept_bytes -= kept_cost(oldest);
+        zmq_msg_close(oldest);
+        lane->kept_first++;
+        lane->nkept--;
+    }
 }
 
 void mst_lane_fini(mst_lane *lane)
@@ -36,16 +68,153 @@ void mst_lane_fini(mst_lane *lane)
     mst_free(lane->open);
     lane->open = NULL;
     lane->used = lane->room = 0;
+    forget_kept(lane, lane->nkept);
+    mst_free(lane->kept);
+    lane->kept = NULL;
+    lane->kept_room = 0;
+    lane->up = false;
+}
+
+/* Of the open message. */
+static bool set_room(mst_lane *lane, size_t room)
+{
+    unsigned char *open = mst_realloc(lane->open, room);
+
+    if (open == NULL)
+        return false;
+    lane->open = open;
+    lane->room = room;
+    return true;
+}
+
+/* ---------------------------------------- what may have to be sent again -- */
+
+static bool more_kept(mst_lane *lane)
+{
+    const uint32_t room = lane->kept_room > 0 ? 2 * lane->kept_room : KEPT_ROOM;
+    zmq_msg_t *kept = mst_alloc(room * sizeof(*kept));
+
+    if (kept == NULL)
+        return false;
+    for (uint32_t i = 0; i < lane->nkept; i++) {
+        zmq_msg_init(&kept[i]);
+        zmq_msg_move(&kept[i], kept_at(lane, i));
+    }
+    mst_free(lane->kept);
+    lane->kept = kept;
+    lane->kept_room = room;
+    lane->kept_first = 0;
+    return true;
+}
+
+/* Takes the message, which is the next one from now on. */
+static bool keep(mst_lane *lane, zmq_msg_t *message)
+{
+    zmq_msg_t *place;
+
+    if (lane->kept_bytes > KEPT_MOST ||
+        (lane->nkept == lane->kept_room && !more_kept(lane))) {
+        zmq_msg_close(message);
+        lane->broken = true;
+        return false;
+    }
+    lane->kept_bytes += kept_cost(message);
+    place = kept_at(lane, lane->nkept++);
+    zmq_msg_init(place);
+    zmq_msg_move(place, message);
+    lane->sent++;
+    return true;
+}
+
+static void send_kept(mst_lane *lane, uint32_t i)
+{
+    zmq_msg_t message;
+
+    zmq_msg_init(&message);
+    zmq_msg_copy(&message, kept_at(lane, i)); /* the bytes are shared */
+    if (!lane->send(lane->arg, &message)) {
+        zmq_msg_close(&message);
+        lane->up = false;
+    }
 }
 
 static void send_message(mst_lane *lane, zmq_msg_t *message)
 {
-    if (!lane->send(lane->arg, message)) {
-        zmq_msg_close(message);
-        lane->broken = true;
-    }
     lane->sent_ms = mst_now_ms();
+    if (keep(lane, message) && lane->up)
+        send_kept(lane, lane->nkept - 1);
 }
+
+static uint64_t peer_has(const mst_lane *lane)
+{
+    return lane->sent - lane->nkept;
+}
+
+bool mst_lane_ack(mst_lane *lane, uint64_t peer_got)
+{
+    if (peer_got > lane->sent)
+        return false;
+    if (peer_got > peer_has(lane)) /* else it was sent before a cut */
+        forget_kept(lane, (uint32_t)(peer_got - peer_has(lane)));
+    return true;
+}
+
+bool mst_lane_up(mst_lane *lane, uint64_t peer_got)
+{
+    if (peer_got < peer_has(lane) || !mst_lane_ack(lane, peer_got))
+        return false;
+    /* from now on what is small needs no memory, while all goes well */
+    if ((lane->room == 0 && !set_room(lane, OPEN_ROOM)) ||
+        (lane->kept_room == 0 && !more_kept(lane)))
+        lane->broken = true;
+    lane->said = lane->got; /* HELLO or WELCOME said it */
+    lane->unsaid = 0;
+    lane->heard_ms = lane->sent_ms = mst_now_ms();
+    lane->up = true;
+    for (uint32_t i = 0; i < lane->nkept && lane->up; i++)
+        send_kept(lane, i);
+    return true;
+}
+
+void mst_lane_down(mst_lane *lane)
+{
+    lane->up = false;
+}
+
+void mst_lane_heard(mst_lane *lane, size_t bytes)
+{
+    lane->heard_ms = mst_now_ms();
+    lane->got++;
+    lane->unsaid += bytes;
+}
+
+bool mst_lane_owes(const mst_lane *lane)
+{
+    const uint64_t due = lane->got - lane->said;
+
+    return due >= (lane->eager ? 1 : ACK_ALONE) || lane->unsaid >= ACK_BYTES;
+}
+
+bool mst_lane_idle(const mst_lane *lane)
+{
+    return lane->nkept == 0 && lane->used == 0 && TAILQ_EMPTY(&lane->queue);
+}
+
+static void say_got(mst_lane *lane)
+{
+    const mst_record ack = {.kind = MST_ACK, .got = lane->got};
+
+    if (!lane->up)
+        return;
+    if (!mst_lane_owes(lane) &&
+        (lane->used == 0 || lane->got - lane->said < ACK_BESIDE))
+        return;
+    mst_lane_put(lane, &ack);
+    lane->said = lane->got;
+    lane->unsaid = 0;
+}
+
+/* ------------------------------------------------------------- sending -- */
 
 static void send_open(mst_lane *lane)
 {
@@ -60,33 +229,25 @@ static void send_open(mst_lane *lane)
         send_message(lane, &message);
     }
     lane->used = 0;
-    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue)) {
-        mst_free(lane->open);
-        lane->open = NULL;
-        lane->room = 0;
-    }
+    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue))
+        set_room(lane, OPEN_ROOM);
 }
 
 /* Make room for `bytes` more in the open message. */
 static bool make_room(mst_lane *lane, size_t bytes)
 {
-    size_t room = lane->room > 0 ? lane->room : 1024;
-    unsigned char *open;
+    size_t room = lane->room;
 
     if (lane->used > 0 && lane->used + bytes > OPEN_BYTES)
         send_open(lane);
+    if (room == 0)
+        room = OPEN_ROOM;
     while (room < lane->used + bytes)
         room *= 2;
-    if (room == lane->room)
+    if (room == lane->room || set_room(lane, room))
         return true;
-    open = mst_realloc(lane->open, room);
-    if (open == NULL) {
-        lane->broken = true;
-        return false;
-    }
-    lane->open = open;
-    lane->room = room;
-    return true;
+    lane->broken = true;
+    return false;
 }
 
 /* A record too long to share a message gets its own, without a second copy. */
@@ -212,10 +373,11 @@ bool mst_lane_flush(mst_lane *lane)
     mst_out *out;
     bool some = false;
 
-    while (!lane->broken && (out = TAILQ_FIRST(&lane->queue)) != NULL &&
-           send_piece(lane, out))
+    say_got(lane);
+    while (lane->up && !lane->broken &&
+           (out = TAILQ_FIRST(&lane->queue)) != NULL && send_piece(lane, out))
         some = true;
-    if (lane->used > 0 && !lane->broken) {
+    if (lane->used > 0 && lane->up && !lane->broken) {
         send_open(lane);
         some = true;
     }

@@ -1,8 +1,14 @@
-/* lane.h - one side of one connection: records out, payloads in order.
+/* lane.h - one side of the connections to one peer: records out, payloads in
+ * order.
  *
  * Control records go into the open message at once; payloads wait in a queue
  * for credit and go out first come, first served, cut into chunks. Records
  * that are put in one turn of the loop share messages; flush sends them.
+ *
+ * A lane outlives its connection. Each message that is sent is kept until the
+ * peer has acknowledged it, and sent again on the next connection when it had
+ * not come; what is put while there is none waits. The bytes are shared with
+ * libzmq, not copied, and no more than the credit window of payloads.
  *
  * Loop thread only.
  */
@@ -41,13 +47,40 @@ typedef struct mst_lane {
     mst_assembly in;
     unsigned char *open; /* the message that is being filled */
     size_t used, room;
-    bool broken; /* a send failed, or no memory for one */
+    bool up;         /* there is a connection, as far as we know           */
+    bool broken;     /* a record was lost for want of memory: never resume */
+    bool eager;      /* acknowledge each message                           */
+    zmq_msg_t *kept; /* a ring: the last nkept messages we sent */
+    uint32_t kept_room, kept_first, nkept;
+    size_t kept_bytes;
+    uint64_t sent, got, said; /* messages: ours; the peer's; acknowledged */
+    size_t unsaid;            /* bytes of those that are not */
     int64_t sent_ms, heard_ms;
 } mst_lane;
 
+/* Nothing sent, nothing heard, no connection yet. */
 void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
                    void *arg);
 void mst_lane_fini(mst_lane *lane); /* empties the queue without a word */
+
+/* There is a connection, and the peer has got so many of our messages; the
+ * others go out again. False: that cannot be. */
+bool mst_lane_up(mst_lane *lane, uint64_t peer_got);
+
+/* The connection ended. */
+void mst_lane_down(mst_lane *lane);
+
+/* A message of so many bytes came. */
+void mst_lane_heard(mst_lane *lane, size_t bytes);
+
+/* It is time to acknowledge: flush. */
+bool mst_lane_owes(const mst_lane *lane);
+
+/* The peer's ACK. False: it does not play by the rules. */
+bool mst_lane_ack(mst_lane *lane, uint64_t peer_got);
+
+/* All that was put or queued has come, as far as we are told. */
+bool mst_lane_idle(const mst_lane *lane);
 
 /* A control record, in front of queued payloads. */
 void mst_lane_put(mst_lane *lane, const mst_record *record);

@@ -25,6 +25,7 @@ static const muster_state next[MST_LIFE_STATES][MST_LIFE_EVENTS] = {
                       [MST_EV_ENDED] = MUSTER_LOST,
                       [MST_EV_FAILED] = MUSTER_LOST},
     [MUSTER_CUT] = {[MST_EV_HELLO] = MUSTER_JOINING,
+                    [MST_EV_RESUMED] = MUSTER_READY,
                     [MST_EV_STOP] = MUSTER_LEAVING,
                     [MST_EV_ENDED_OK] = MUSTER_LOST,
                     [MST_EV_ENDED] = MUSTER_LOST,

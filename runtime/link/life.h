@@ -1,10 +1,12 @@
 /* life.h - one table for a worker's life. Pure: no socket, no clock.
  *
  *   ASKED --started--> BOOTING --hello--> JOINING --loaded--> READY
- *                         ^                  |                 | ^
- *                         |                 cut              cut hello
- *                         |                  v                 v |
- *                         +---------------- CUT <--------------+-+
+ *                                         |     ^             |   ^
+ *                                        cut  hello          cut resumed
+ *                                         v     |             v   |
+ *                                         +----------CUT----------+
+ *   Whoever was ready when it was cut resumes; one that was joining, or has to
+ *   begin anew, says hello.
  *   any live state --told to end--> LEAVING --ended well--> GONE
  *   any live state --ended, silent, late, refused--> LOST
  */
@@ -19,6 +21,7 @@ typedef enum mst_life_event {
     MST_EV_STARTED,  /* its process or Pod runs                            */
     MST_EV_HELLO,    /* it connected, as who it is, of our version         */
     MST_EV_LOADED,   /* it has all modules                                 */
+    MST_EV_RESUMED,  /* it connected again, was ready and nothing is lost  */
     MST_EV_CUT,      /* its connection ended, it may still live            */
     MST_EV_STOP,     /* the manager told it to end                         */
     MST_EV_ENDED_OK, /* its process ended with 0                           */

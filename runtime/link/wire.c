@@ -19,6 +19,7 @@ static const char *const names[MST_KINDS] = {
     [MST_OUTPUT] = "OUTPUT",
     [MST_INTERRUPT] = "INTERRUPT",
     [MST_TAKEN] = "TAKEN",
+    [MST_ACK] = "ACK",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -130,6 +131,7 @@ static void put_welcome(mst_writer *w, const mst_record *rec)
     mst_write_u32(w, rec->threads);
     mst_write_u32(w, rec->heartbeat_ms);
     mst_write_u32(w, rec->grace_ms);
+    mst_write_u64(w, rec->got);
 }
 
 static void get_welcome(mst_reader *r, mst_record *rec)
@@ -150,6 +152,7 @@ static void get_welcome(mst_reader *r, mst_record *rec)
     rec->threads = mst_read_u32(r);
     rec->heartbeat_ms = mst_read_u32(r);
     rec->grace_ms = mst_read_u32(r);
+    rec->got = mst_read_u64(r);
 }
 
 static void put_result(mst_writer *w, const mst_record *rec)
@@ -184,6 +187,8 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u64(w, rec->instance);
         mst_write_u32(w, rec->pid);
         put_span(w, rec->text);
+        mst_write_u64(w, rec->got);
+        mst_write_u32(w, rec->turn);
         break;
     case MST_WELCOME:
         put_welcome(w, rec);
@@ -229,6 +234,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u32(w, rec->signal_ms);
         mst_write_u32(w, rec->end_ms);
         break;
+    case MST_ACK:
+        mst_write_u64(w, rec->got);
+        break;
     case MST_HEARTBEAT:
         break;
     case MST_KINDS:
@@ -262,6 +270,8 @@ size_t mst_wire_fields(const mst_record *rec)
         return MST_WIRE_HEADER + 28 + rec->text.len;
     case MST_CHUNK:
         return MST_WIRE_HEADER + 16;
+    case MST_ACK:
+        return MST_WIRE_HEADER + 8;
     default:
         return MST_WIRE_FIELDS;
     }
@@ -277,6 +287,8 @@ static void get_hello(mst_reader *r, mst_record *rec)
     rec->instance = mst_read_u64(r);
     rec->pid = mst_read_u32(r);
     rec->text = get_span(r);
+    rec->got = mst_read_u64(r);
+    rec->turn = mst_read_u32(r);
 }
 
 static void get_refuse(mst_reader *r, mst_record *rec)
@@ -339,6 +351,9 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->id = mst_read_u64(r);
         rec->signal_ms = mst_read_u32(r);
         rec->end_ms = mst_read_u32(r);
+        break;
+    case MST_ACK:
+        rec->got = mst_read_u64(r);
         break;
     case MST_HEARTBEAT:
         break;

@@ -12,13 +12,17 @@
  *
  *   HELLO      worker, first on each connection, alone in its message
  *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
- *              build str, instance u64, pid u32, host str
+ *              build str, instance u64, pid u32, host str, got u64, turn u32
+ *              (one more for each attempt of the process; one that comes late
+ *              is passed over). flag 2: it was welcome before and goes on
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
- *              heartbeat_ms u32 (0 = off), grace_ms u32
+ *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64; alone in
+ *              its message
  *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
  *              order u8, build str, code u16, text str
- *   GOAWAY     manager, to whoever it does not know: code u16, text str
+ *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
+ *              MUSTER_ENOMEM: forget all there was and say HELLO as a new one
  *   HEARTBEAT  both: nothing
  *   CALL       both: id u64, remaining_ms u64 (all ones = none), size u32,
  *              index u32, count u32, peer u32, depth u16, name str, total u64,
@@ -26,7 +30,9 @@
  *              manager's own); from a worker, who shall run it (0 the
  *              manager, all ones whoever has least to do). depth: of calls
  *              within calls. flag 1: nobody wants the result (post), only a
- *              failure
+ *              failure. A worker has at most MST_WIRE_CALLS outstanding, whose
+ *              requests have MST_WIRE_ASKED bytes together or are one; the
+ *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
  *              text str, total u64, first bytes
  *   CHUNK      both: id u64, offset u64, bytes
@@ -42,6 +48,7 @@
  *   OUTPUT     worker: stream u8, bytes that it printed; no more than
  *              MST_WIRE_OUTPUT of them that are not TAKEN
  *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
+ *   ACK        both: got u64, messages that came whole
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -53,6 +60,16 @@
  * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
  * record and the rest as CHUNKs in order, with no other payload in between;
  * ABORT ends one early. Credit is counted by mst_wire_cost.
+ *
+ * Resume: both sides count the messages behind the first WELCOME; HELLO,
+ * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
+ * until an ACK covers it. After a cut the same process says HELLO on a new
+ * connection and the two say how many each has got; what the other has not is
+ * sent again, as it was. So all records - calls, results, their chunks,
+ * credit, output - come exactly once and in order, over any number of
+ * connections, and nothing above the lane notices a cut. A worker that is away
+ * for longer than the heartbeat time-out (MST_WIRE_AWAY_MS without one) is
+ * given up by both.
  */
 #ifndef MST_WIRE_H
 #define MST_WIRE_H
@@ -74,6 +91,9 @@
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
 #define MST_WIRE_OUTPUT ((uint32_t)256 << 10) /* OUTPUT that is not TAKEN   */
+#define MST_WIRE_CALLS 4096u                  /* outstanding, of a worker   */
+#define MST_WIRE_ASKED ((size_t)256 << 20)    /* bytes of their requests    */
+#define MST_WIRE_AWAY_MS 60000 /* a cut may last, without heartbeats */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */
@@ -95,10 +115,11 @@ typedef enum mst_kind {
     MST_OUTPUT,
     MST_INTERRUPT,
     MST_TAKEN,
+    MST_ACK,
     MST_KINDS
 } mst_kind;
 
-enum { MST_FLAG_POST = 1 };
+enum { MST_FLAG_POST = 1, MST_FLAG_RESUME = 2 };
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
 
 /* Text or bytes where they stand in a message; not terminated. */
@@ -135,6 +156,8 @@ typedef struct mst_record {
     mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
     uint64_t total;  /* CALL RESULT                                  */
     uint64_t offset; /* CHUNK                                        */
+    uint64_t got;    /* HELLO WELCOME ACK                            */
+    uint32_t turn;   /* HELLO                                          */
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
@@ -162,6 +185,14 @@ muster_err mst_wire_get(mst_reader *r, mst_record *record);
 static inline uint32_t mst_wire_cost(size_t body)
 {
     return (uint32_t)body + 64u;
+}
+
+/* Is it one of those that are counted, and sent again after a cut? */
+static inline bool mst_wire_counts(const void *message, size_t len)
+{
+    const uint8_t kind = len > 4 ? ((const uint8_t *)message)[4] : 0;
+
+    return kind > MST_GOAWAY;
 }
 
 const char *mst_kind_name(mst_kind kind);

@@ -20,11 +20,11 @@ static void part_done(mst_call *call)
 
 static bool in_set(const mst_group *g, const mst_member *w)
 {
-    if (w->state != MUSTER_READY)
+    if (!mst_member_takes(w))
         return false;
     if (g->set == NULL || g->set->kind == MUSTER_SET_ALL)
         return true;
-    return g->set->kind == MUSTER_SET_IDLE && w->ncalls == 0;
+    return g->set->kind == MUSTER_SET_IDLE && w->ncalls == 0 && w->linked;
 }
 
 static int by_rank(const void *a, const void *b)
@@ -52,11 +52,11 @@ static size_t resolve(mst_group *g, uint32_t *ranks)
     for (size_t i = 0; i < n; i++) {
         const mst_member *w = mst_member_get(m, ranks[i]);
 
-        if (w == NULL || w->state != MUSTER_READY ||
+        if (w == NULL || !mst_member_takes(w) ||
             (i > 0 && ranks[i] == ranks[i - 1])) {
             g->rc = mst_fail(&g->error, MUSTER_EWORKER,
                              w == NULL ? "there is no worker %u"
-                             : w->state != MUSTER_READY
+                             : !mst_member_takes(w)
                                  ? "worker %u is not ready"
                                  : "worker %u is in the set twice",
                              ranks[i]);

@@ -63,7 +63,7 @@ static void call_off(mst_call *call)
     mst_member *w = call->member;
     const mst_record cancel = {.kind = MST_CANCEL, .id = call->id};
 
-    if (!w->linked)
+    if (!w->bound)
         return;
     if (!call->out.queued)
         mst_lane_put(&w->lane, &cancel);
@@ -176,8 +176,15 @@ void mst_calls_canceled(muster *m, uint64_t by)
     }
 }
 
-/* The ready worker with the least to do; they take turns when there are
- * several. */
+static bool better(const mst_member *a, const mst_member *b)
+{
+    if (a->linked != b->linked)
+        return a->linked;
+    return a->ncalls < b->ncalls;
+}
+
+/* The worker with the least to do; they take turns when there are several. One
+ * that is cut only when all are. */
 static mst_member *choose(muster *m)
 {
     mst_member *best = NULL;
@@ -185,11 +192,11 @@ static mst_member *choose(muster *m)
     for (uint32_t i = 0; i < m->nmembers; i++) {
         mst_member *w = m->members[(m->next_any + i) % m->nmembers];
 
-        if (w->state != MUSTER_READY)
+        if (!mst_member_takes(w))
             continue;
-        if (best == NULL || w->ncalls < best->ncalls)
+        if (best == NULL || better(w, best))
             best = w;
-        if (w->ncalls == 0)
+        if (best->ncalls == 0 && best->linked)
             break;
     }
     if (best != NULL)
@@ -215,7 +222,7 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
         mst_call_finish(call, MUSTER_EWORKER, "no worker is ready");
     else if (w == NULL)
         mst_call_finish(call, MUSTER_EWORKER, "there is no worker %u", rank);
-    else if (w->state != MUSTER_READY)
+    else if (!mst_member_takes(w))
         mst_call_finish(call, MUSTER_EWORKER, "worker %u is %s%s%s", rank,
                         muster_state_name(w->state),
                         w->verdict != NULL ? ": " : "", mst_member_verdict(w));
@@ -255,7 +262,7 @@ void mst_call_result(mst_member *w, const mst_record *r)
     mst_link_dirty(w);
     if (call == NULL || call->member != w) {
         if (r->code != MUSTER_OK)
-            mst_log_line(&w->m->log, MUSTER_LOG_WARN, "POST-FAILED",
+            mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "POST-FAILED",
                          "rank=%u code=%u why=%.*s", w->rank, r->code,
                          (int)r->text.len, r->text.at);
         mst_assembly_forget(&w->lane.in, r->id);

@@ -14,7 +14,7 @@ uint32_t mst_interrupt_ms(int64_t ms)
 
 static bool send_interrupt(mst_member *w, const mst_record *interrupt)
 {
-    if (!w->linked || (w->state != MUSTER_READY && w->state != MUSTER_LEAVING))
+    if (!w->bound || (!mst_member_takes(w) && w->state != MUSTER_LEAVING))
         return false;
     mst_lane_put(&w->lane, interrupt);
     mst_link_dirty(w);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/tame.h"
 #include "session/session.h"
 
 #define PROBES 3 /* heartbeats to a connection that may be gone */
@@ -28,6 +29,17 @@ void mst_link_dirty(mst_member *w)
     TAILQ_INSERT_TAIL(&w->m->dirty, w, dirty_link);
 }
 
+static void unlink_now(mst_member *w)
+{
+    if (w->dirty)
+        TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
+    w->dirty = false;
+    w->probes = 0;
+    w->linked = false;
+    (void)mst_hub_dismiss(&w->m->hub, w->fd);
+    w->fd = -1;
+}
+
 /* Of one whose process is not seen no other end will be reported. */
 static void over_by_its_word(mst_member *w, int status, const char *why)
 {
@@ -38,15 +50,26 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
     w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
 }
 
+/* The connection is gone, what was said on it is not. LEAVING stays LEAVING. */
 static void cut(mst_member *w, const char *why)
 {
+    unlink_now(w);
+    mst_lane_down(&w->lane);
+    w->cut_ms = mst_now_ms();
     mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
-    if (!w->linked)
-        return;
-    /* LEAVING stays LEAVING, but nothing more comes through this link */
+}
+
+/* Nothing of it can be resumed: its calls end, and it begins anew. */
+static void forget(mst_member *w, const char *why)
+{
+    const bool was_bound = w->bound;
+
     mst_link_drop(w);
-    mst_calls_lost(w, why);
-    if (w->unseen)
+    w->cut_ms = mst_now_ms();
+    mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
+    if (was_bound)
+        mst_calls_lost(w, why);
+    if (w->unseen && w->state == MUSTER_LEAVING)
         over_by_its_word(w, -1, why);
 }
 
@@ -70,7 +93,7 @@ bool mst_link_flush(muster *m)
         TAILQ_REMOVE(&m->dirty, w, dirty_link);
         w->dirty = false;
         some = mst_lane_flush(&w->lane) || some;
-        if (w->linked && w->lane.broken && !w->ended)
+        if (w->linked && (w->lane.broken || !w->lane.up) && !w->ended)
             suspect(w);
     }
     return some;
@@ -78,12 +101,8 @@ bool mst_link_flush(muster *m)
 
 void mst_link_drop(mst_member *w)
 {
-    if (w->dirty)
-        TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
-    w->dirty = false;
-    w->probes = 0;
-    w->linked = false;
-    w->fd = -1;
+    unlink_now(w);
+    w->bound = false;
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
     mst_tell_printed_end(w);
@@ -105,27 +124,34 @@ static void send_record(muster *m, const mst_route *route,
         zmq_msg_close(&message);
 }
 
-static void go_away(muster *m, const mst_route *route, const char *why)
+static void go_away(mst_member *w, const mst_route *route, int fd,
+                    muster_err code, const char *why)
+                    const char *why)
 {
-    const mst_record record = {.kind = MST_GOAWAY,
-                               .code = MUSTER_EREFUSED,
-                               .text = {why, strlen(why)}};
+    const mst_record record = {
+        .kind = MST_GOAWAY, .code = (uint16_t)code, .text = {why, strlen(why)}};
 
-    mst_log_line(&m->log, MUSTER_LOG_INFO, "SENT-AWAY", "why=%s", why);
-    send_record(m, route, &record);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return; /* it was told */
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_INFO, "SENT-AWAY",
+                 "rank=%u why=%s", w->rank, why);
+    send_record(w->m, route, &record);
 }
 
 /* --------------------------------------------------------------- HELLO -- */
 
-static void refuse(mst_member *w, const mst_route *route, const char *why)
+static void refuse(mst_member *w, const mst_route *route, int fd,
+                   const char *why)
 {
     const mst_record record = {.kind = MST_REFUSE,
                                .side = mst_build_here(),
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "HELLO-REFUSED", "rank=%u why=%s",
-                 w->rank, why);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return;
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "HELLO-REFUSED",
+                 "rank=%u why=%s", w->rank, why);
     send_record(w->m, route, &record);
 }
 
@@ -154,14 +180,16 @@ static void name_unseen(mst_member *w, const mst_record *hello)
 
     snprintf(name, sizeof(name), "%.*s pid %u", (int)(hello->text.len & 127),
              hello->text.at, hello->pid);
+    mst_tame(name);
     mst_free(w->name);
     w->name = mst_strdup(name);
 }
 
-static void welcome(mst_member *w, const mst_route *route, int fd,
-                    const mst_record *hello)
+/* Its first words to this connection: behind them the lane goes on. */
+static void say_welcome(mst_member *w, const mst_route *route, int fd,
+                        uint32_t turn)
 {
-    muster *m = w->m;
+    const muster *m = w->m;
     mst_record record = {.kind = MST_WELCOME,
                          .side = mst_build_here(),
                          .rank = w->rank,
@@ -169,19 +197,52 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
                          .threads = m->options.threads,
                          .heartbeat_ms =
                              (uint32_t)m->options.heartbeat_timeout_ms,
-                         .grace_ms = (uint32_t)m->options.grace_ms};
-    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_NOW};
+                         .grace_ms = (uint32_t)m->options.grace_ms,
+                         .got = w->lane.got};
 
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
+    mst_hub_keep(&m->hub, fd);
+    w->linked = true;
+    w->turn = turn;
+    send_record(w->m, route, &record);
+}
+
+/* The same process after a cut: both sides go on where they were. */
+static void resume(mst_member *w, const mst_route *route, int fd,
+                   const mst_record *hello)
+{
+    const int64_t away_ms = mst_now_ms() - w->cut_ms;
+
+    say_welcome(w, route, fd, hello->turn);
+    if (!mst_lane_up(&w->lane, hello->got)) {
+        mst_member_event(w, MST_EV_FAILED,
+                         "worker %u broke the protocol: it has got what was "
+                         "never sent",
+                         w->rank);
+        return;
+    }
+    mst_link_dirty(w);
+    mst_log_line(&w->m->log, MUSTER_LOG_INFO, "LINK-RESUMED",
+                 "rank=%u away_ms=%lld", w->rank, (long long)away_ms);
+    mst_member_event(w, w->counted ? MST_EV_RESUMED : MST_EV_HELLO,
+                     "its link is back after %.1f s", (double)away_ms / 1000);
+}
+
+static void welcome(mst_member *w, const mst_route *route, int fd,
+                    const mst_record *hello)
+{
+    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_NOW};
+
     if (w->instance != hello->instance)
         w->modules = 0; /* a new process */
     w->loading = NULL;
     w->instance = hello->instance;
-    w->linked = true;
+    w->bound = true;
     mst_lane_init(&w->lane, send_message, w);
-    mst_lane_put(&w->lane, &record);
+    say_welcome(w, route, fd, hello->turn);
+    (void)mst_lane_up(&w->lane, 0);
     mst_link_dirty(w);
     if (w->unseen)
         name_unseen(w, hello);
@@ -199,20 +260,37 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     char why[MUSTER_ERROR_TEXT];
 
     if (!same_build(&hello->side, why, sizeof(why))) {
-        refuse(w, route, why);
+        refuse(w, route, fd, why);
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
         return;
     }
+    /* of a connection that had ended before the one that we know began */
+    if (w->instance == hello->instance && w->turn > 0 &&
+        hello->turn <= w->turn)
+        return;
     if (mst_life_over(w->state) || w->ended) {
-        refuse(w, route, "this worker was given up");
+        refuse(w, route, fd, "this worker was given up");
         return;
     }
     if (w->linked && w->instance != hello->instance) {
-        refuse(w, route, "this rank and incarnation is connected already");
+        refuse(w, route, fd, "this rank and incarnation is connected already");
         return;
     }
     if (w->linked) /* the same process: its old connection is dead */
         cut(w, "its link was cut and came back");
+    if (w->bound && w->lane.broken)
+        forget(w, "its link was cut: no memory for what was to be sent");
+    if (w->bound && w->instance == hello->instance) {
+        resume(w, route, fd, hello);
+        return;
+    }
+    if ((hello->flags & MST_FLAG_RESUME) != 0) {
+        go_away(w, route, fd, MUSTER_ENOMEM,
+                "nothing of it is known any more");
+        return;
+    }
+    if (w->bound)
+        forget(w, "its link was cut and another process came");
     welcome(w, route, fd, hello);
 }
 
@@ -310,6 +388,13 @@ static void on_record(mst_member *w, const mst_record *r)
                              "it had",
                              w->rank);
         break;
+    case MST_ACK:
+        if (!mst_lane_ack(&w->lane, r->got))
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u broke the protocol: it has got what "
+                             "was never sent",
+                             w->rank);
+        break;
     case MST_BYE:
         on_bye(w, r);
         break;
@@ -341,9 +426,10 @@ static void on_message(void *arg, const mst_route *route, const char *user,
     mst_member *w =
         rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
 
-    if (w == NULL || *dot != '.' ||
-        strtoul(dot + 1, NULL, 10) != w->incarnation) {
-        go_away(m, route, "this worker was replaced");
+    if (w == NULL)
+        return; /* who was let in is one of them */
+    if (*dot != '.' || strtoul(dot + 1, NULL, 10) != w->incarnation) {
+        go_away(w, route, fd, MUSTER_EREFUSED, "this worker was replaced");
         return;
     }
     if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
@@ -351,10 +437,11 @@ static void on_message(void *arg, const mst_route *route, const char *user,
             record.kind == MST_HELLO)
             on_hello(w, route, fd, &record);
         else
-            go_away(m, route, "this connection did not begin with HELLO");
+            go_away(w, route, fd, MUSTER_EREFUSED,
+                    "this connection did not begin with HELLO");
         return;
     }
-    w->lane.heard_ms = mst_now_ms();
+    mst_lane_heard(&w->lane, len);
     while (reader.left > 0 && w->linked) {
         if (mst_wire_get(&reader, &record) != MUSTER_OK) {
             mst_member_event(w, MST_EV_FAILED,
@@ -365,6 +452,8 @@ static void on_message(void *arg, const mst_route *route, const char *user,
         }
         on_record(w, &record);
     }
+    if (w->linked && mst_lane_owes(&w->lane))
+        mst_link_dirty(w);
 }
 
 /* --------------------------------------------------- who, and who no more --
@@ -416,10 +505,17 @@ void mst_link_probe(void *arg, mst_timer *timer)
         w->probes = 0;
         return;
     }
-    if (w->lane.broken) {
-        w->probes = 0;
-        /* when it was for want of memory, the worker does not know of it */
-        go_away(w->m, &w->route, "its link was cut");
+    if (w->lane.broken && w->state != MUSTER_READY) {
+        mst_member_event(w, MST_EV_FAILED,
+                         "no memory for the link to worker %u", w->rank);
+        return;
+    }
+    if (w->lane.broken) { /* the worker does not know of it */
+        go_away(w, &w->route, w->fd, MUSTER_ENOMEM, "no memory for its link");
+        forget(w, "its link was cut: no memory for what was to be sent");
+        return;
+    }
+    if (!w->lane.up) {
         cut(w, "its link was cut");
         return;
     }
@@ -429,7 +525,18 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
-const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
+static bool on_linked(void *arg, int fd)
+{
+    const muster *m = (const muster *)arg;
+
+    for (uint32_t i = 0; i < m->nmembers; i++)
+        if (m->members[i]->linked && m->members[i]->fd == fd)
+            return true;
+    return false;
+}
+
+const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
+                                      on_linked};
 
 /* ---------------------------------------------------------- heartbeats -- */
 
@@ -438,8 +545,9 @@ static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
     const mst_record beat = {.kind = MST_HEARTBEAT};
     const int64_t timeout = w->m->options.heartbeat_timeout_ms;
 
-    if (w->state == MUSTER_CUT) {
-        if (now - w->cut_ms >= timeout)
+    if ((w->bound || w->state == MUSTER_CUT) && !w->linked && !w->ended) {
+        w->cut_ms += paused_ms;
+        if (now - w->cut_ms >= (timeout > 0 ? timeout : MST_WIRE_AWAY_MS))
             mst_member_event(w, MST_EV_FAILED,
                              "worker %u: its link was cut %.1f s ago and it "
                              "did not come back%s%s",
@@ -448,7 +556,7 @@ static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
                              w->waits != NULL ? w->waits : "");
         return;
     }
-    if (!w->linked)
+    if (!w->linked || timeout == 0)
         return;
     w->lane.heard_ms += paused_ms;
     if (now - w->lane.heard_ms >= timeout) {
@@ -479,7 +587,7 @@ void mst_link_tick(void *arg, mst_timer *timer)
         mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
                      (long long)paused);
     mst_hub_tick(&m->hub);
-    for (uint32_t i = 0; timeout > 0 && i < m->nmembers; i++)
+    for (uint32_t i = 0; i < m->nmembers; i++)
         beat_one(m->members[i], now, paused);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + every);

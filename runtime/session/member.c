@@ -95,6 +95,7 @@ void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
+    mst_free(w->asked);
     mst_free(w->lines[0].held);
     mst_free(w->lines[1].held);
     mst_call_fini(&w->load);
@@ -114,23 +115,38 @@ const char *mst_member_verdict(const mst_member *w)
     return w->verdict != NULL ? w->verdict : "";
 }
 
+bool mst_member_takes(const mst_member *w)
+{
+    return w->counted && w->bound;
+}
+
+/* A cut worker that was ready stays one of the set: what is sent to it waits.
+ */
+static void recount(mst_member *w)
+{
+    const bool counts = w->state == MUSTER_READY ||
+                        (w->state == MUSTER_CUT && w->counted && w->bound);
+
+    if (counts && !w->counted)
+        atomic_fetch_add(&w->m->nready, 1);
+    else if (!counts && w->counted)
+        atomic_fetch_sub(&w->m->nready, 1);
+    w->counted = counts;
+}
+
 /* What follows from a new state, beyond telling it. */
-static void consequences(mst_member *w, muster_state from, const char *why)
+static void consequences(mst_member *w, const char *why)
 {
     muster *m = w->m;
 
-    if (from == MUSTER_READY)
-        atomic_fetch_sub(&m->nready, 1);
+    recount(w);
     if (w->state == MUSTER_READY) {
-        atomic_fetch_add(&m->nready, 1);
         mst_free(w->waits);
         w->waits = NULL;
     }
     if (w->state == MUSTER_READY && m->launcher->ready != NULL)
         m->launcher->ready(m->launcher, w->rank);
-    if (w->state == MUSTER_CUT)
-        w->cut_ms = mst_now_ms();
-    if (w->state == MUSTER_CUT || mst_life_over(w->state)) {
+    if (mst_life_over(w->state)) {
         mst_link_drop(w);
         mst_calls_lost(w, why);
     }
@@ -163,7 +179,7 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
         "rank=%u incarnation=%u from=%s to=%s why=%s", w->rank, w->incarnation,
         muster_state_name(from), muster_state_name(w->state), why);
     mst_tell_event(w, from, why);
-    consequences(w, from, why);
+    consequences(w, why);
 }
 
 /* The handler it was in: by its own last words, or the oldest call it had. */
@@ -277,7 +293,7 @@ static void query_ranks(muster *m, void *arg)
     ranks_query *q = (ranks_query *)arg;
 
     for (uint32_t i = 0; i < m->nmembers; i++) {
-        if (m->members[i]->state != MUSTER_READY)
+        if (!mst_member_takes(m->members[i]))
             continue;
         if (q->n < q->max)
             q->ranks[q->n] = m->members[i]->rank;

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/tame.h"
 
 void muster_print_output(void *arg, uint32_t rank, int stream, const char *line,
                          size_t len)
@@ -14,7 +15,7 @@ void muster_print_output(void *arg, uint32_t rank, int stream, const char *line,
     (void)arg;
     flockfile(to);
     fprintf(to, "From worker %u:\t", rank);
-    fwrite(line, 1, len, to);
+    mst_tame_print(to, line, len);
     putc('\n', to);
     fflush(to);
     funlockfile(to);

@@ -99,7 +99,9 @@ typedef struct mst_member {
     bool unseen;        /* its end is known only by its own word */
     bool late;          /* its end is seen late: its word comes first */
     bool ended;         /* reported; its last messages are awaited */
+    bool bound;         /* its lane is to a process, connected or cut */
     bool linked, dirty; /* of its connection */
+    bool counted;       /* it is, or was when it was cut, ready */
     int exit_status, exit_signal;
     int64_t pid, ended_ms;
     char *handler_note, *why_note;
@@ -114,9 +116,11 @@ typedef struct mst_member {
     int fd;
     int probes;
     uint32_t ncalls;
+    mst_log_gate gate;
     uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
-    int64_t cut_ms;  /* since when, in MUSTER_CUT */
+    uint32_t turn;   /* the last attempt of that instance that was welcome */
+    int64_t cut_ms;  /* since when it is bound and not linked */
     mst_timer probe; /* is the connection still there? */
     mst_lane lane;
     TAILQ_HEAD(, mst_call) calls;
@@ -126,6 +130,9 @@ typedef struct mst_member {
     mst_payload *load_body;
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
+    struct mst_errand **asked; /* by the place in their ids */
+    uint32_t asked_room;
+    size_t asked_bytes; /* of their requests */
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;
@@ -208,6 +215,8 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
 /* Its process has ended and its messages are read: the verdict. */
 void mst_member_conclude(mst_member *w);
 const char *mst_member_verdict(const mst_member *w);
+/* Calls may be given to it: ready, or cut and expected back, when they wait. */
+bool mst_member_takes(const mst_member *w);
 
 /* ------------------------------------------------------ explaining.c */
 
@@ -233,7 +242,7 @@ void mst_link_tick(void *arg, mst_timer *timer);
 void mst_link_probe(void *arg, mst_timer *timer);
 void mst_link_dirty(mst_member *w);  /* it has something to send */
 bool mst_link_flush(muster *m);      /* true: sent some */
-void mst_link_drop(mst_member *w);   /* forget the connection */
+void mst_link_drop(mst_member *w);   /* forget the lane and all on it */
 void mst_link_loaded(mst_member *w); /* next module, or ready */
 
 /* --------------------------------------------------------- calling.c */

@@ -193,7 +193,8 @@ static void begin_drop(mst_cmd *cmd, void *arg)
     if (old != NULL)
         take_out(m, old);
     for (uint32_t i = 0; i < m->nmembers; i++)
-        if (m->members[i]->state == MUSTER_JOINING)
+        if (m->members[i]->bound && !mst_member_takes(m->members[i]) &&
+            m->members[i]->state != MUSTER_LEAVING)
             drop_on(m->members[i], g->payload);
     if (!m->closing && atomic_load(&m->nready) == 0)
         mst_loop_done(&m->loop, &g->await);

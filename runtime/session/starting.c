@@ -201,7 +201,8 @@ void mst_stop_member(mst_member *w, int mode)
     }
     mst_member_event(w, MST_EV_STOP, "%s",
                      mode == MST_STOP_NOW ? "told to end" : "told to drain");
-    if (w->linked) {
+    if (w->linked || (w->bound && mode == MST_STOP_DRAIN)) {
+        w->lane.eager = true; /* it waits for our word before it ends */
         mst_lane_put(&w->lane, &stop);
         mst_link_dirty(w);
     } else if (w->process) {
@@ -248,7 +249,7 @@ static void launch_over(mst_launching *l, muster_err rc)
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         mst_member *w = mst_member_get(l->m, r);
 
-        if (rc != MUSTER_OK || w->state != MUSTER_READY)
+        if (rc != MUSTER_OK || !mst_member_takes(w))
             mst_member_event(
                 w, MST_EV_FAILED, "worker %u was %s when %s%s%s", w->rank,
                 muster_state_name(w->state),
@@ -317,7 +318,7 @@ static void count(mst_launching *l)
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         const mst_member *w = mst_member_get(l->m, r);
 
-        l->nready += w->state == MUSTER_READY;
+        l->nready += mst_member_takes(w);
         l->nover += mst_life_over(w->state);
     }
 }

@@ -102,7 +102,7 @@ static void say_taken(mst_member *w)
 {
     const mst_record taken = {.kind = MST_TAKEN, .credit = w->owed};
 
-    if (!w->linked || w->owed == 0)
+    if (!w->bound || w->owed == 0)
         return;
     w->owed = 0;
     mst_lane_put(&w->lane, &taken);

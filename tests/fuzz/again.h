@@ -12,7 +12,8 @@ static inline void same_span(mst_span a, mst_span b)
 
 static inline void encode_again(const mst_record *r)
 {
-    const size_t room = MST_WIRE_FIELDS + 4 * UINT16_MAX + r->body.len;
+    const size_t room =
+        MST_WIRE_FIELDS + r->text.len + r->side.build.len + r->body.len;
     unsigned char *bytes = malloc(room);
     mst_writer w = mst_writer_of(bytes, room);
     mst_reader reader;
@@ -26,6 +27,7 @@ static inline void encode_again(const mst_record *r)
     must(back.kind == r->kind && back.flags == r->flags && back.id == r->id);
     must(back.total == r->total && back.offset == r->offset);
     must(back.credit == r->credit && back.mode == r->mode);
+    must(back.got == r->got && back.turn == r->turn);
     must(back.code == r->code && back.remote == r->remote);
     must(back.remaining_ms == r->remaining_ms && back.size == r->size);
     must(back.peer == r->peer && back.depth == r->depth);

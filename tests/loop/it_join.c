@@ -217,8 +217,9 @@ static void killed_it_is_cut_and_then_lost(void **state)
     assert_non_null(rig_take_line(j.r, 1, "begun", RIG_WAIT_MS));
     kill(j.pids[1], SIGKILL);
     assert_int_equal(status_of(j.pids[1]), -SIGKILL);
-    assert_code(rig_result(j.r, &f), MUSTER_ELOST, j.r->err);
     assert_non_null(rig_event_to(j.r, 1, MUSTER_CUT, RIG_WAIT_MS));
+    assert_code(rig_result(j.r, &f), MUSTER_ELOST, j.r->err);
+    assert_words(j.r->err.text, "worker 1", "cut", "did not come back");
     assert_non_null(rig_event_to(j.r, 1, MUSTER_LOST, RIG_WAIT_MS));
     rig_alive(j.r, 1);
     down(&j);

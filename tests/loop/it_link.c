@@ -89,13 +89,12 @@ static void assert_back(rig *r, uint32_t rank, pid_t pid)
     assert_string_equal(r->answer, "back");
 }
 
-static void every_call_ends_once_when_the_link_is_cut(void **state)
+static void no_call_is_lost_or_run_twice_when_the_link_is_cut(void **state)
 {
     static muster_future *futures[CALLS];
     rig *r = relayed(2, 10000);
     const pid_t pid = rig_pid(r, 1);
     const int64_t began = rig_now_ms();
-    int answered = 0, lost = 0;
     char *end;
 
     (void)state;
@@ -103,18 +102,17 @@ static void every_call_ends_once_when_the_link_is_cut(void **state)
         futures[i] = rig_start(r, 1, "count", "");
     relay_cut(way);
     for (int i = 0; i < CALLS; i++) {
-        const muster_err rc = rig_result(r, &futures[i]);
+        muster_reply *reply = NULL;
 
-        answered += rc == MUSTER_OK;
-        lost += rc == MUSTER_ELOST;
+        assert_code(muster_future_result(futures[i], &reply, &r->err),
+                    MUSTER_OK, r->err);
+        assert_int_equal(strtol((const char *)reply->data, &end, 10), 101 + i);
+        muster_reply_destroy(&reply);
+        muster_future_destroy(&futures[i]);
     }
-    assert_int_equal(answered + lost, CALLS);
     assert_within("1,000 calls on a cut link", began, 5000);
     assert_back(r, 1, pid);
     assert_back(r, 2, rig_pid(r, 2));
-    /* nothing ran twice: no more than were sent, and all that answered */
-    assert_code(rig_call(r, 1, "count", "", 0), MUSTER_OK, r->err);
-    assert_in_range(strtol(r->answer, &end, 10) - 100, answered + 1, CALLS + 1);
     rig_down(&r);
 }
 
@@ -130,34 +128,31 @@ static muster_err move(rig *r, const char *name, size_t len)
     return rc;
 }
 
-static void a_cut_in_a_long_request_loses_that_call(void **state)
+static void a_cut_in_a_long_request_is_nothing(void **state)
 {
     rig *r = relayed(1, 10000);
     const pid_t pid = rig_pid(r, 1);
 
     (void)state;
     relay_cut_after(way, 6 * RIG_MIB);
-    assert_code(move(r, "checksum", 16 * RIG_MIB), MUSTER_ELOST, r->err);
-    assert_words(r->err.text, "link was cut");
-    assert_back(r, 1, pid);
     assert_code(move(r, "checksum", 16 * RIG_MIB), MUSTER_OK, r->err);
+    assert_back(r, 1, pid);
     rig_down(&r);
 }
 
-static void a_cut_in_a_long_result_loses_that_call(void **state)
+static void a_cut_in_a_long_result_is_nothing(void **state)
 {
     rig *r = relayed(1, 10000);
     const pid_t pid = rig_pid(r, 1);
 
     (void)state;
     relay_cut_after(way, 6 * RIG_MIB);
-    assert_code(rig_call(r, 1, "big", "16777216", 0), MUSTER_ELOST, r->err);
-    assert_back(r, 1, pid);
     assert_code(rig_call(r, 1, "big", "16777216", 0), MUSTER_OK, r->err);
+    assert_back(r, 1, pid);
     rig_down(&r);
 }
 
-static void a_broadcast_names_those_that_were_cut(void **state)
+static void a_broadcast_does_not_notice_a_cut(void **state)
 {
     rig *r = relayed(3, 10000);
     char *body = calloc(1, 8 * RIG_MIB);
@@ -168,11 +163,8 @@ static void a_broadcast_names_those_that_were_cut(void **state)
     relay_cut_after(way, 6 * RIG_MIB);
     assert_code(muster_broadcast(r->m, NULL, "checksum", body, 8 * RIG_MIB,
                                  RIG_WAIT_MS, &all, &r->err),
-                MUSTER_EPARTIAL, r->err);
+                MUSTER_OK, r->err);
     assert_int_equal(all->n, 3);
-    for (size_t i = 0; i < all->n; i++)
-        assert_true(all->items[i].code == MUSTER_OK ||
-                    all->items[i].code == MUSTER_ELOST);
     muster_results_destroy(&all);
     free(body);
     for (uint32_t rank = 1; rank <= 3; rank++)
@@ -219,10 +211,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define relay_test(fn) cmocka_unit_test_teardown(fn, relay_teardown)
-        relay_test(every_call_ends_once_when_the_link_is_cut),
-        relay_test(a_cut_in_a_long_request_loses_that_call),
-        relay_test(a_cut_in_a_long_result_loses_that_call),
-        relay_test(a_broadcast_names_those_that_were_cut),
+        relay_test(no_call_is_lost_or_run_twice_when_the_link_is_cut),
+        relay_test(a_cut_in_a_long_request_is_nothing),
+        relay_test(a_cut_in_a_long_result_is_nothing),
+        relay_test(a_broadcast_does_not_notice_a_cut),
         relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
         relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
     };

@@ -231,9 +231,9 @@ static void run_cell(const operation *op, trouble what)
     pthread_t actor;
 
     snprintf(c.body, sizeof(c.body), "%d",
-             what == STOPPED ? 50
-             : what == FAILS ? 0
-                             : -1);
+             what == STOPPED || what == CUT ? 50
+             : what == FAILS                ? 0
+                                            : -1);
     c.timeout_ms = what == DEADLINE ? DEADLINE_MS : MUSTER_FOREVER;
     if (host != NULL)
         up_as_pods(&c);

@@ -7,7 +7,7 @@
 typedef enum trouble {
     KILLED,  /* worker 1, by SIGKILL */
     STOPPED, /* worker 1, and continued */
-    CUT,     /* all links; the workers come back */
+    CUT,     /* all links; they are resumed */
     FAILS,   /* the handler */
     CANCEL,
     DEADLINE,

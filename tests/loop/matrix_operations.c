@@ -206,7 +206,7 @@ static void relieve_take(cell *c)
         killed, stopped, cut, fails, cancel, deadline, close                   \
     }
 /* most calls: a handler runs on worker 1 */
-#define AS_CALLS ENDS(LOST, OK, LOST, REMOTE, CANC, TIME, SHUT)
+#define AS_CALLS ENDS(LOST, OK, OK, REMOTE, CANC, TIME, SHUT)
 
 const operation matrix_operations[] = {
     {.name = "call", .run = run_call, .ends = AS_CALLS},
@@ -214,17 +214,16 @@ const operation matrix_operations[] = {
     {.name = "post", .run = run_post, .ends = ENDS(OK, OK, OK, OK, OK, OK, OK)},
     {.name = "broadcast",
      .run = run_broadcast,
-     .ends = ENDS(PART, OK, PART, PART, PART, PART, PART)},
+     .ends = ENDS(PART, OK, OK, PART, PART, PART, PART)},
     {.name = "map",
      .run = run_map_singly,
      .ends = ENDS(OK, OK, OK, REMOTE, CANC, TIME, SHUT)},
     {.name = "map in batches",
      .run = run_map_in_batches,
      .ends = ENDS(OK, OK, OK, REMOTE, CANC, TIME, SHUT)},
-    /* called by worker 2: a cut takes its link, too */
     {.name = "inner call",
      .run = run_inner,
-     .ends = ENDS(REMOTE, OK, LOST, REMOTE, CANC, TIME, SHUT)},
+     .ends = ENDS(REMOTE, OK, OK, REMOTE, CANC, TIME, SHUT)},
     {.name = "call of the manager",
      .run = run_up,
      .quiet = true,
@@ -241,7 +240,7 @@ const operation matrix_operations[] = {
     {.name = "ship",
      .run = run_ship,
      .still = true,
-     .ends = ENDS(LOST, OK, LOST, MUSTER_EMODULE, CANC, TIME, SHUT)},
+     .ends = ENDS(LOST, OK, OK, MUSTER_EMODULE, CANC, TIME, SHUT)},
     {.name = "channel put",
      .run = run_channel_put,
      .prepare = a_full_channel,
@@ -258,7 +257,6 @@ const operation matrix_operations[] = {
      .relieve = relieve_take,
      .quiet = true,
      .ends = ENDS(OK, OK, OK, MUSTER_EEND, CANC, TIME, SHUT)},
-    /* after a cut it comes back, to end */
     {.name = "remove",
      .run = run_remove,
      .ends = ENDS(LOST, OK, OK, OK, OK, TIME, SHUT)},

@@ -19,7 +19,7 @@ struct relay {
     int ends[PAIRS][2]; /* worker, manager; -1: free */
     pthread_t thread;
     pthread_mutex_t lock;
-    bool cut, frozen, stop, garble;
+    bool cut, frozen, held, stop, garble;
     unsigned cut_one; /* 1 + which of the open ones; 0: none */
     uint64_t after;
     int connections;
@@ -51,7 +51,7 @@ static void take_one(relay *r)
     const int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    for (int i = 0; fd >= 0 && out >= 0 && i < PAIRS; i++) {
+    for (int i = 0; !r->held && fd >= 0 && out >= 0 && i < PAIRS; i++) {
         if (r->ends[i][0] >= 0)
             continue;
         if (connect(out, (const struct sockaddr *)&to, sizeof(to)) != 0)
@@ -79,7 +79,10 @@ static bool wait_for(relay *r, int to)
 static bool forward(relay *r, int from, int to)
 {
     static char bytes[65536];
-    const ssize_t n = recv(from, bytes, sizeof(bytes), 0);
+    const size_t most = r->after > 0 && r->after < sizeof(bytes)
+                            ? (size_t)r->after
+                            : sizeof(bytes);
+    const ssize_t n = recv(from, bytes, most, 0);
 
     if (n > 0 && r->garble) {
         bytes[n / 2] ^= 1;
@@ -125,7 +128,7 @@ static void act(relay *r, const struct pollfd *fds)
                 close_pair(r->ends[i]);
     if (fds[0].revents != 0)
         take_one(r);
-    for (int i = 0; i < PAIRS && r->cut; i++)
+    for (int i = 0; i < PAIRS && (r->cut || r->held); i++)
         if (r->ends[i][0] >= 0)
             close_pair(r->ends[i]);
     r->cut = false;
@@ -235,6 +238,16 @@ void relay_cut_one(relay *r, unsigned which)
 void relay_garble(relay *r)
 {
     tell(r, &r->garble, true);
+}
+
+void relay_hold(relay *r)
+{
+    tell(r, &r->held, true);
+}
+
+void relay_release(relay *r)
+{
+    tell(r, &r->held, false);
 }
 
 void relay_freeze(relay *r)

@@ -27,7 +27,11 @@ void relay_garble(relay *r);
 void relay_freeze(relay *r);
 void relay_thaw(relay *r);
 
-/* Cut once, after so many more bytes were forwarded; 0: not. */
+/* Close every connection, and at once each that comes, until released. */
+void relay_hold(relay *r);
+void relay_release(relay *r);
+
+/* Cut once, when exactly so many more bytes were forwarded; 0: not. */
 void relay_cut_after(relay *r, uint64_t bytes);
 
 /* How many pairs of connections are open. */

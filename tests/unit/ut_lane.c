@@ -13,10 +13,12 @@ typedef struct far_end {
     mst_assembly in;
     int messages, records, aborts, beats;
     size_t longest, bytes;
+    uint64_t acked;
     uint64_t done[64]; /* ids in the order they were complete */
     size_t lengths[64];
     int ndone;
     bool fail;
+    int last; /* messages before it fails; 0: any number */
 } far_end;
 
 typedef struct parcel {
@@ -38,7 +40,9 @@ static void complete(far_end *f)
 static void on_record(far_end *f, const mst_record *r)
 {
     f->records++;
-    if (r->kind == MST_HEARTBEAT) {
+    if (r->kind == MST_ACK) {
+        f->acked = r->got;
+    } else if (r->kind == MST_HEARTBEAT) {
         f->beats++;
     } else if (r->kind == MST_ABORT) {
         f->aborts++;
@@ -69,6 +73,10 @@ static bool arrive(void *arg, zmq_msg_t *message)
 
     if (f->fail)
         return false;
+    if (f->last > 0 && f->messages == f->last) {
+        zmq_msg_close(message); /* taken, and never seen by anybody */
+        return true;
+    }
     f->messages++;
     if (r.left > f->longest)
         f->longest = r.left;
@@ -120,6 +128,7 @@ static far_end *set_out(void)
 
     assert_non_null(f);
     mst_lane_init(&f->lane, arrive, f);
+    assert_true(mst_lane_up(&f->lane, 0));
     return f;
 }
 
@@ -252,9 +261,119 @@ static void a_link_that_is_gone_is_noticed(void **state)
     f->fail = true;
     mst_lane_put(&f->lane, &beat);
     mst_lane_flush(&f->lane);
-    assert_true(f->lane.broken);
+    assert_false(f->lane.up);
+    assert_false(f->lane.broken);
     mst_lane_put(&f->lane, &beat);
     assert_false(mst_lane_flush(&f->lane));
+    done_with(f);
+}
+
+static void beat(far_end *f)
+{
+    const mst_record record = {.kind = MST_HEARTBEAT};
+
+    mst_lane_put(&f->lane, &record);
+    mst_lane_flush(&f->lane);
+}
+
+static void what_did_not_come_is_sent_again(void **state)
+{
+    far_end *f = set_out();
+    parcel *p = parcel_of(1, 3 << 20);
+
+    (void)state;
+    beat(f);
+    f->last = 2;
+    mst_lane_queue(&f->lane, &p->out);
+    mst_lane_flush(&f->lane);
+    beat(f);
+    assert_true(p->gone);
+    assert_int_equal(f->messages, 2);
+    assert_int_equal(f->ndone, 0);
+    drop(p); /* it is in messages */
+    mst_lane_down(&f->lane);
+    beat(f); /* waits */
+    assert_int_equal(f->messages, 2);
+    f->last = 0;
+    assert_true(mst_lane_up(&f->lane, 2));
+    mst_lane_flush(&f->lane);
+    assert_int_equal(f->ndone, 1);
+    assert_int_equal(f->lengths[0], 3 << 20);
+    assert_int_equal(f->beats, 3);
+    assert_int_equal(f->messages, f->lane.sent);
+    done_with(f);
+}
+
+static void what_is_acknowledged_is_not_kept(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        beat(f);
+        assert_true(mst_lane_ack(&f->lane, (uint64_t)i / 2));
+        assert_int_equal(f->lane.nkept, i + 1 - i / 2);
+    }
+    assert_false(mst_lane_idle(&f->lane));
+    assert_true(mst_lane_ack(&f->lane, 3)); /* from before a cut */
+    assert_false(mst_lane_ack(&f->lane, 1001));
+    assert_false(mst_lane_up(&f->lane, 498));
+    assert_false(mst_lane_up(&f->lane, 1001));
+    assert_true(mst_lane_ack(&f->lane, 1000));
+    assert_true(mst_lane_idle(&f->lane));
+    assert_int_equal(f->lane.kept_bytes, 0);
+    done_with(f);
+}
+
+static void it_acknowledges_now_and_then(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    for (int i = 0; i < 31; i++)
+        mst_lane_heard(&f->lane, 100);
+    assert_false(mst_lane_owes(&f->lane));
+    assert_false(mst_lane_flush(&f->lane)); /* not alone */
+    beat(f);
+    assert_int_equal(f->records, 2);
+    assert_int_equal(f->acked, 31);
+    mst_lane_heard(&f->lane, 1 << 20);
+    assert_true(mst_lane_owes(&f->lane));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->acked, 32);
+    f->lane.eager = true;
+    mst_lane_heard(&f->lane, 1);
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->acked, 33);
+    assert_false(mst_lane_flush(&f->lane));
+    done_with(f);
+}
+
+/* One that never acknowledges does not fill our memory. */
+static void what_is_kept_has_a_bound(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    for (long i = 0; i < 2000000 && !f->lane.broken; i++)
+        beat(f);
+    assert_true(f->lane.broken);
+    assert_true(f->lane.kept_bytes < (65 << 20));
+    done_with(f);
+}
+
+static void without_memory_it_is_broken(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    mst_alloc_fail_after(1);
+    for (int i = 0; i < 64; i++)
+        beat(f); /* so many need none */
+    assert_false(f->lane.broken);
+    beat(f);
+    mst_alloc_fail_after(0);
+    assert_true(f->lane.broken);
     done_with(f);
 }
 
@@ -267,6 +386,11 @@ int main(void)
         cmocka_unit_test(control_goes_past_a_payload_that_waits),
         cmocka_unit_test(what_was_not_begun_is_dropped_without_a_word),
         cmocka_unit_test(a_link_that_is_gone_is_noticed),
+        cmocka_unit_test(what_did_not_come_is_sent_again),
+        cmocka_unit_test(what_is_acknowledged_is_not_kept),
+        cmocka_unit_test(it_acknowledges_now_and_then),
+        cmocka_unit_test(what_is_kept_has_a_bound),
+        cmocka_unit_test(without_memory_it_is_broken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

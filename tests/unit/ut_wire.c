@@ -33,14 +33,19 @@ static const golden vectors[] = {
       .side = SIDE,
       .instance = 0x0102030405060708,
       .pid = 4711,
-      .text = SPAN("host")},
-     "00000027"
+      .text = SPAN("host"),
+      .flags = MST_FLAG_RESUME,
+      .got = 0x1122334455,
+      .turn = 7},
+     "00000033"
      "01"
-     "00"
+     "02"
      "0000" SIDE_HEX "0102030405060708"
      "00001267"
      "0004"
-     "686f7374"},
+     "686f7374"
+     "0000001122334455"
+     "00000007"},
     {{.kind = MST_WELCOME,
       .side = SIDE,
       .session = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
@@ -48,8 +53,9 @@ static const golden vectors[] = {
       .incarnation = 1,
       .threads = 2,
       .heartbeat_ms = 30000,
-      .grace_ms = 1000},
-     "00000039"
+      .grace_ms = 1000,
+      .got = 66},
+     "00000041"
      "02"
      "00"
      "0000" SIDE_HEX "000102030405060708090a0b0c0d0e0f"
@@ -57,7 +63,8 @@ static const golden vectors[] = {
      "00000001"
      "00000002"
      "00007530"
-     "000003e8"},
+     "000003e8"
+     "0000000000000042"},
     {{.kind = MST_REFUSE, .side = SIDE, .code = 14, .text = SPAN("no")},
      "0000001b"
      "03"
@@ -183,6 +190,12 @@ static const golden vectors[] = {
      "00"
      "0000"
      "00008000"},
+    {{.kind = MST_ACK, .got = 0x0102030405060708},
+     "0000000c"
+     "11"
+     "00"
+     "0000"
+     "0102030405060708"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -253,6 +266,8 @@ static void each_kind_is_read_back(void **state)
         assert_int_equal(got.instance, want->instance);
         assert_int_equal(got.heartbeat_ms, want->heartbeat_ms);
         assert_int_equal(got.credit, want->credit);
+        assert_int_equal(got.got, want->got);
+        assert_int_equal(got.turn, want->turn);
         assert_int_equal(got.mode, want->mode);
         assert_int_equal(got.peer, want->peer);
         assert_int_equal(got.depth, want->depth);
