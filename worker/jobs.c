@@ -322,8 +322,9 @@ static void on_welcome(mst_worker *w, const mst_record *r)
                            r->threads > 0 ? r->threads : 1, &calls,
                            &err) != MUSTER_OK)
         mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
-    if (w->heartbeat_ms > 0)
-        mst_loop_time(&w->loop, &w->tick, mst_now_ms() + w->heartbeat_ms / 4);
+    mst_worker_tell(w);
+    w->due_ms = 0;
+    mst_worker_beat(w, &w->tick);
 }
 
 void mst_worker_stop_jobs(mst_worker *w)

@@ -128,22 +128,6 @@ static void look_at_connection(mst_worker *w)
     mst_loop_time(&w->loop, &w->tick, now + TICK_MS);
 }
 
-static void on_tick(void *arg, mst_timer *timer)
-{
-    mst_worker *w = (mst_worker *)arg;
-    const int64_t now = mst_now_ms();
-    const mst_record beat = {.kind = MST_HEARTBEAT};
-
-    if (w->dial.state != MST_DIAL_ON || w->heartbeat_ms == 0)
-        return;
-    if (now - w->dial.lane.heard_ms >= w->heartbeat_ms)
-        mst_worker_end(w, MST_EXIT_SILENT, "the manager was silent for %.1f s",
-                       (double)w->heartbeat_ms / 1000);
-    if (now - w->dial.lane.sent_ms >= w->heartbeat_ms / 4)
-        mst_lane_put(&w->dial.lane, &beat);
-    mst_loop_time(&w->loop, timer, now + w->heartbeat_ms / 4);
-}
-
 static bool work(void *arg)
 {
     return mst_dial_work(&((mst_worker *)arg)->dial);
@@ -182,14 +166,16 @@ static muster_err set_up(mst_worker *w, muster_error *err)
                       .session = w->cookie.session,
                       .count = 1,
                       .until_ms = MST_NEVER};
-    muster_err rc = mst_loop_init(&w->loop, work, w, err);
+    muster_err rc;
 
+    mst_meter_open(&w->meter, "/proc/self", "/proc/self");
+    rc = mst_loop_init(&w->loop, work, w, err);
     if (rc != MUSTER_OK)
         return rc;
     TAILQ_INIT(&w->tasks);
     mst_blobs_init(&w->blobs);
     mst_asking_init(w);
-    w->tick.fn = on_tick;
+    w->tick.fn = mst_worker_beat;
     w->tick.arg = w;
     w->escalate.fn = mst_worker_escalate;
     w->escalate.arg = w;
@@ -240,6 +226,7 @@ static void wind_up(mst_worker *w)
         mst_worker_free_jobs(w);
         mst_asking_fini(w);
         mst_blobs_fini(&w->blobs);
+        mst_meter_close(&w->meter);
         wake_fd = -1;
         mst_loop_fini(&w->loop);
         return;

@@ -6,6 +6,7 @@
 
 #include <muster/muster.h>
 
+#include "base/usage.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -79,6 +80,8 @@ typedef struct mst_worker {
     mst_ending ending;
     int64_t away_ms; /* since when there is no connection */
     int64_t heartbeat_ms, grace_ms;
+    int64_t told_ms, due_ms; /* figures went out; the next tick is due */
+    mst_meter meter;
     bool over;
     int status; /* the exit status, once it is over */
     char why[MUSTER_ERROR_TEXT];
@@ -92,6 +95,10 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 void mst_worker_record(void *worker, const mst_record *record);
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
+
+/* beating.c: heartbeats, and with them how it goes. */
+void mst_worker_beat(void *worker, mst_timer *timer);
+void mst_worker_tell(mst_worker *w); /* the figures, now */
 
 /* interrupting.c: handlers that are to give up. */
 void mst_worker_interrupt(mst_worker *w, const mst_record *record);

@@ -75,6 +75,11 @@ typedef struct muster_event {
     muster_state from;
     muster_state to;
     const char *text; /* why, one sentence, may be ""; valid in the callback */
+    muster_err code;  /* LOST: MUSTER_ELOST; else MUSTER_OK */
+    int64_t mono_ms;  /* when, on CLOCK_MONOTONIC */
+    int64_t time_ms;  /* when, since 1970, by this machine's clock */
+    const struct muster_info *info; /* what was known of it; valid in the
+                                       callback */
 } muster_event;
 
 /* How far a launch is: told when that changes, but not more often than each
@@ -259,6 +264,27 @@ MUSTER_API uint32_t muster_size(muster *m);
 MUSTER_API size_t muster_ranks(muster *m, uint32_t *ranks, size_t max);
 
 #define MUSTER_NAME_TEXT 128
+#define MUSTER_UNKNOWN UINT64_MAX
+
+/* How a worker does, by its own word: measured at each of its heartbeats (4 in
+ * each heartbeat time-out), and each second while a handler runs. Without a
+ * control group (1 or 2) memory_bytes is rss_bytes, and what is counted is not
+ * known. */
+typedef struct muster_health {
+    int64_t age_ms; /* since it was measured; -1: never, and what follows is
+                       MUSTER_UNKNOWN or 0 */
+    uint64_t memory_bytes;       /* of its control group, page cache too      */
+    uint64_t memory_limit_bytes; /* the nearest there is; 0 = none            */
+    uint64_t rss_bytes;          /* of the process itself                     */
+    uint64_t oom_kills;          /* processes of the group that were killed for
+                                    want of memory, since it was made         */
+    uint64_t throttled;          /* periods in which the cpu limit held it
+                                    back                                      */
+    uint64_t throttled_us;       /* microseconds of that                      */
+    uint32_t handlers;           /* that run, or wait for calls of theirs     */
+    int64_t handler_ms;          /* since the oldest of them began, or 0      */
+    char handler[64];            /* its name, cut; or ""                      */
+} muster_health;
 
 typedef struct muster_info {
     uint32_t rank;
@@ -269,7 +295,9 @@ typedef struct muster_info {
     int64_t silent_ms;               /* since it was last heard, or -1     */
     int exit_status;                 /* when it has exited, else -1        */
     int exit_signal;                 /* when a signal ended it, else 0     */
-    char name[MUSTER_NAME_TEXT];     /* "worker 3", Pod name               */
+    char name[MUSTER_NAME_TEXT];     /* "pid 4711", Pod name               */
+    char node[MUSTER_NAME_TEXT];     /* node or host it runs on, or ""     */
+    muster_health health;            /* when it was last heard             */
     char verdict[MUSTER_ERROR_TEXT]; /* why it ended, or ""                */
 } muster_info;
 
@@ -293,7 +321,8 @@ MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
 MUSTER_API size_t muster_list(muster *m, muster_info *infos, size_t max);
 
 /* Write what muster_list tells as a table, as ps(1) does: rank, state, process,
- * calls outstanding, seconds since it was last heard, name, and why it ended.
+ * calls outstanding, seconds since it was last heard, memory, name, the handler
+ * that runs, and why it ended.
  * What SIGUSR1 does in `muster run`.
  *
  * Thread:  any.

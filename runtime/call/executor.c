@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
 #include "call/run.h"
@@ -114,6 +115,7 @@ static void run_one(mst_executor *x, mst_job *job)
 
     job->thread = pthread_self();
     job->begun = true;
+    job->begun_ms = mst_now_ms();
     x->begun[depth]++;
     x->nbegun++;
     x->nrunning++;
@@ -219,6 +221,16 @@ bool mst_executor_has_begun(mst_executor *x, const mst_job *job)
     begun = job->begun;
     pthread_mutex_unlock(&x->lock);
     return begun;
+}
+
+int64_t mst_executor_begun_ms(mst_executor *x, const mst_job *job)
+{
+    int64_t since;
+
+    pthread_mutex_lock(&x->lock);
+    since = job->begun ? job->begun_ms : MST_NEVER;
+    pthread_mutex_unlock(&x->lock);
+    return since;
 }
 
 bool mst_executor_stop(mst_executor *x, int64_t until_ms)

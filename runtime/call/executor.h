@@ -34,8 +34,9 @@ typedef struct mst_job {
     const void *body; /* aligned for any type, never NULL */
     size_t len;
     uint64_t id;
-    bool running; /* submitted, and done has not run */
-    bool begun;   /* guarded by the executor's lock: on a thread */
+    bool running;     /* submitted, and done has not run */
+    bool begun;       /* guarded by the executor's lock: on a thread */
+    int64_t begun_ms; /* the same: since when */
     pthread_t thread;
     muster_err code;
     int remote;
@@ -80,6 +81,9 @@ void mst_executor_cancel(mst_executor *x, mst_job *job, int sig);
 
 /* It is on a thread: its handler runs, or waits. Loop. */
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job);
+
+/* Since when it is on a thread; MST_NEVER: it is not. Loop. */
+int64_t mst_executor_begun_ms(mst_executor *x, const mst_job *job);
 
 /* No more jobs: those that have not begun are dropped. Wait for the running
  * ones until then. False: one still runs. */

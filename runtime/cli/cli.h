@@ -7,6 +7,7 @@ enum {
     MST_CLI_USAGE = 64,  /* options, or no script                        */
     MST_CLI_SCRIPT = 66, /* the script cannot be loaded                  */
     MST_CLI_LAUNCH = 69, /* no runtime, or too few workers               */
+    MST_CLI_EVENTS = 73, /* the --events file cannot be written          */
     MST_CLI_SIGNAL = 128 /* and the signal's number: interrupted         */
 };
 

@@ -42,6 +42,9 @@ static const char help[] =
     "                            none, or dir=DIR: DIR/worker-N.log each\n"
     "                            (default: tag)\n"
     "      --timestamps          begin each such line with the time, in UTC\n"
+    "      --events FILE         each change of a worker's state as a line of "
+    "JSON;\n"
+    "                            see muster-events(5)\n"
     "      --log-level L         error, warn, info or debug (default: warn)\n"
     "  -h, --help                show this\n"
     "\n"
@@ -73,7 +76,8 @@ static const char help[] =
     "MUSTER_IMAGE, MUSTER_PENDING_TIMEOUT and so on. The command line wins.\n"
     "\n"
     "Exit status: muster_main's; or 64 usage, 66 SCRIPT.so cannot be loaded,\n"
-    "69 launch failed, 128+N ended by signal N.\n"
+    "69 launch failed, 73 the --events file cannot be written, 128+N ended by "
+    "signal N.\n"
     "\n"
     "^C (SIGINT) cancels the work, so that muster_main can end; a second one,\n"
     "5 s, SIGTERM or SIGHUP end everything. SIGUSR1 lists the workers.\n";
@@ -274,6 +278,9 @@ static bool set_option(mst_run_options *o, int c, const char *value)
     case 'T':
         o->timestamps = true;
         return true;
+    case 'E':
+        o->events = value;
+        return value[0] != '\0';
     case 'P':
         if (!to_number(value, 65535, &port))
             return false;
@@ -337,6 +344,7 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"join-dir", required_argument, NULL, 'J'},
         {"output", required_argument, NULL, 'o'},
         {"timestamps", no_argument, NULL, 'T'},
+        {"events", required_argument, NULL, 'E'},
         {"log-level", required_argument, NULL, 'L'},
         {"image", required_argument, NULL, OPTION_IMAGE},
         {"pull-policy", required_argument, NULL, OPTION_PULL_POLICY},

@@ -21,6 +21,7 @@ typedef struct mst_run_options {
     mst_output_mode output;
     const char *output_dir;
     bool timestamps;
+    const char *events; /* a file, or NULL */
     const char *script;
     int nargs; /* of the script, with its own name */
     char **args;

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
+#include "base/usage.h"
 
 typedef struct ticket {
     TAILQ_ENTRY(ticket) link;
@@ -144,7 +145,8 @@ static void report_ended(void *arg, uint32_t events)
                                    .rank = t->rank,
                                    .incarnation = t->incarnation,
                                    .unseen = true,
-                                   .exit_status = -1};
+                                   .exit_status = -1,
+                                   .oom_kills = MST_UNKNOWN};
 
         next = TAILQ_NEXT(t, link);
         if (!t->ended)

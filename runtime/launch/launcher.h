@@ -39,11 +39,16 @@ typedef struct mst_report {
                          for itself to say                                  */
     int stream;       /* OUTPUT: 1 or 2                                     */
     const char *text; /* OUTPUT, NOTE, STATUS: not terminated. ENDED: how, or
-                         NULL: "was OOMKilled (limit 512Mi)"                */
+                         NULL: "was OOMKilled"                              */
     size_t len;
     const char *last_line; /* ENDED: that it printed, terminated, or NULL */
-    int exit_status; /* ENDED: status, or -1                               */
-    int exit_signal; /* ENDED: signal, or 0                                */
+    int exit_status;    /* ENDED: status, or -1                               */
+    int exit_signal;    /* ENDED: signal, or 0                                */
+    const char *node;   /* STARTED, STATUS, ENDED: where, terminated; or NULL */
+    bool oom;           /* ENDED: it was killed for want of memory          */
+    const char *limit;  /* ENDED: of its memory, "512Mi", or NULL           */
+    uint64_t oom_kills; /* ENDED: of its control group, ever; or MST_UNKNOWN */
+    bool shared;        /* ENDED: that group is ours                        */
 } mst_report;
 
 typedef void (*mst_report_fn)(void *arg, const mst_report *report);
@@ -58,6 +63,7 @@ typedef enum mst_end {
 typedef struct mst_launcher {
     const char *name;
     bool reads_output;  /* REPORT_OUTPUT comes: not by the connection, too */
+    bool knows_nodes;   /* a worker's own host name is not where it runs */
     int descriptors;    /* of ours, for each worker, with its connection */
     int64_t story_ms;   /* from a process's end until ENDED, usually */
     const char *listen; /* what to bind when nothing is said */

@@ -88,8 +88,8 @@ bool mst_hub_work(mst_hub *hub);
 /* Now and then: connections that are nobody's are shut down in time. */
 void mst_hub_tick(mst_hub *hub);
 
-/* How many more descriptors there can be while it listens; below 0: too many
- * are open. */
+/* How many more descriptors there can be before connections are turned away;
+ * below 0: too many are open. */
 int mst_hub_room(const mst_hub *hub);
 
 #endif

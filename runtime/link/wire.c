@@ -179,6 +179,36 @@ static void get_result(mst_reader *r, mst_record *rec)
         r->ok = false;
 }
 
+static void put_figures(mst_writer *w, const mst_record *rec)
+{
+    mst_write_u64(w, rec->usage.memory);
+    mst_write_u64(w, rec->usage.limit);
+    mst_write_u64(w, rec->usage.rss);
+    mst_write_u64(w, rec->usage.oom_kills);
+    mst_write_u64(w, rec->usage.throttled);
+    mst_write_u64(w, rec->usage.throttled_us);
+    mst_write_u32(w, rec->running);
+    mst_write_u64(w, rec->id);
+    mst_write_u64(w, rec->running_ms);
+    put_span(w, rec->text);
+}
+
+static void get_figures(mst_reader *r, mst_record *rec)
+{
+    rec->usage.memory = mst_read_u64(r);
+    rec->usage.limit = mst_read_u64(r);
+    rec->usage.rss = mst_read_u64(r);
+    rec->usage.oom_kills = mst_read_u64(r);
+    rec->usage.throttled = mst_read_u64(r);
+    rec->usage.throttled_us = mst_read_u64(r);
+    rec->running = mst_read_u32(r);
+    rec->id = mst_read_u64(r);
+    rec->running_ms = mst_read_u64(r);
+    rec->text = get_span(r);
+    if (rec->text.len > MST_WIRE_NAME)
+        r->ok = false;
+}
+
 static void put_fields(mst_writer *w, const mst_record *rec)
 {
     switch (rec->kind) {
@@ -238,6 +268,8 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u64(w, rec->got);
         break;
     case MST_HEARTBEAT:
+        if ((rec->flags & MST_FLAG_FIGURES) != 0)
+            put_figures(w, rec);
         break;
     case MST_KINDS:
         w->ok = false;
@@ -356,6 +388,8 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->got = mst_read_u64(r);
         break;
     case MST_HEARTBEAT:
+        if ((rec->flags & MST_FLAG_FIGURES) != 0)
+            get_figures(r, rec);
         break;
     default:
         r->ok = false;

@@ -23,7 +23,11 @@
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
  *              MUSTER_ENOMEM: forget all there was and say HELLO as a new one
- *   HEARTBEAT  both: nothing
+ *   HEARTBEAT  both: nothing; with flag 1, from a worker, its figures (all ones
+ *              = not known): memory u64, limit u64 (0 = none), rss u64,
+ *              oom_kills u64, throttled u64, throttled_us u64, and of its
+ *              handlers: running u32, and of the one that runs longest id u64,
+ *              running_ms u64, name str
  *   CALL       both: id u64, remaining_ms u64 (all ones = none), size u32,
  *              index u32, count u32, peer u32, depth u16, name str, total u64,
  *              first bytes. peer: from the manager, whose call it is (0 the
@@ -81,6 +85,7 @@
 #include <muster/error.h>
 
 #include "base/bytes.h"
+#include "base/usage.h"
 
 #define MST_WIRE_VERSION 1u
 #define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
@@ -119,7 +124,11 @@ typedef enum mst_kind {
     MST_KINDS
 } mst_kind;
 
-enum { MST_FLAG_POST = 1, MST_FLAG_RESUME = 2 };
+enum {
+    MST_FLAG_POST = 1,    /* CALL */
+    MST_FLAG_FIGURES = 1, /* HEARTBEAT */
+    MST_FLAG_RESUME = 2   /* HELLO */
+};
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
 
 /* Text or bytes where they stand in a message; not terminated. */
@@ -161,6 +170,9 @@ typedef struct mst_record {
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
+    mst_usage usage; /* HEARTBEAT with figures: these, id, text      */
+    uint32_t running;
+    uint64_t running_ms;
 } mst_record;
 
 /* What this process would say of itself. */

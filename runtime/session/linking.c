@@ -80,6 +80,7 @@ static void suspect(mst_member *w)
     if (w->probes > 0)
         return;
     w->probes = PROBES;
+    w->gone_ms = mst_now_ms();
     mst_loop_time(&w->m->loop, &w->probe,
                   mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
 }
@@ -126,7 +127,6 @@ static void send_record(muster *m, const mst_route *route,
 
 static void go_away(mst_member *w, const mst_route *route, int fd,
                     muster_err code, const char *why)
-                    const char *why)
 {
     const mst_record record = {
         .kind = MST_GOAWAY, .code = (uint16_t)code, .text = {why, strlen(why)}};
@@ -185,11 +185,24 @@ static void name_unseen(mst_member *w, const mst_record *hello)
     w->name = mst_strdup(name);
 }
 
+/* A Pod's host name is its own; its node is the launcher's to say. */
+static void note_host(mst_member *w, const mst_record *hello)
+{
+    char host[MUSTER_NAME_TEXT];
+
+    if (w->m->launcher->knows_nodes)
+        return;
+    snprintf(host, sizeof(host), "%.*s", (int)(hello->text.len & 127),
+             hello->text.at);
+    mst_free(w->node);
+    w->node = mst_strdup(host);
+}
+
 /* Its first words to this connection: behind them the lane goes on. */
 static void say_welcome(mst_member *w, const mst_route *route, int fd,
                         uint32_t turn)
 {
-    const muster *m = w->m;
+    muster *m = w->m;
     mst_record record = {.kind = MST_WELCOME,
                          .side = mst_build_here(),
                          .rank = w->rank,
@@ -205,6 +218,7 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd,
     w->fd = fd;
     mst_hub_keep(&m->hub, fd);
     w->linked = true;
+    w->gone_ms = 0;
     w->turn = turn;
     send_record(w->m, route, &record);
 }
@@ -235,8 +249,10 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
 {
     const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_NOW};
 
-    if (w->instance != hello->instance)
-        w->modules = 0; /* a new process */
+    if (w->instance != hello->instance) { /* a new process */
+        w->modules = 0;
+        w->box = (mst_box){0};
+    }
     w->loading = NULL;
     w->instance = hello->instance;
     w->bound = true;
@@ -246,6 +262,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     mst_link_dirty(w);
     if (w->unseen)
         name_unseen(w, hello);
+    note_host(w, hello);
     mst_member_event(w, MST_EV_HELLO, "connected from %.*s, pid %u",
                      (int)(hello->text.len & 127), hello->text.at, hello->pid);
     if (w->state == MUSTER_JOINING)
@@ -265,8 +282,7 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
         return;
     }
     /* of a connection that had ended before the one that we know began */
-    if (w->instance == hello->instance && w->turn > 0 &&
-        hello->turn <= w->turn)
+    if (w->instance == hello->instance && w->turn > 0 && hello->turn <= w->turn)
         return;
     if (mst_life_over(w->state) || w->ended) {
         refuse(w, route, fd, "this worker was given up");
@@ -285,8 +301,7 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
         return;
     }
     if ((hello->flags & MST_FLAG_RESUME) != 0) {
-        go_away(w, route, fd, MUSTER_ENOMEM,
-                "nothing of it is known any more");
+        go_away(w, route, fd, MUSTER_ENOMEM, "nothing of it is known any more");
         return;
     }
     if (w->bound)
@@ -406,6 +421,8 @@ static void on_record(mst_member *w, const mst_record *r)
                              w->rank);
         break;
     case MST_HEARTBEAT:
+        if ((r->flags & MST_FLAG_FIGURES) != 0)
+            mst_box_heard(w, r);
         break;
     default:
         mst_member_event(w, MST_EV_FAILED,
@@ -540,30 +557,31 @@ const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
 
 /* ---------------------------------------------------------- heartbeats -- */
 
-static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
+static void beat_one(mst_member *w, int64_t now)
 {
     const mst_record beat = {.kind = MST_HEARTBEAT};
     const int64_t timeout = w->m->options.heartbeat_timeout_ms;
+    char box[256];
 
     if ((w->bound || w->state == MUSTER_CUT) && !w->linked && !w->ended) {
-        w->cut_ms += paused_ms;
         if (now - w->cut_ms >= (timeout > 0 ? timeout : MST_WIRE_AWAY_MS))
             mst_member_event(w, MST_EV_FAILED,
                              "worker %u: its link was cut %.1f s ago and it "
-                             "did not come back%s%s",
+                             "did not come back%s%s%s",
                              w->rank, (double)(now - w->cut_ms) / 1000,
                              w->waits != NULL ? ": " : "",
-                             w->waits != NULL ? w->waits : "");
+                             w->waits != NULL ? w->waits : "",
+                             mst_box_words(w, box, sizeof(box)));
         return;
     }
     if (!w->linked || timeout == 0)
         return;
-    w->lane.heard_ms += paused_ms;
     if (now - w->lane.heard_ms >= timeout) {
         mst_member_event(
-            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s", w->rank,
+            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s%s", w->rank,
             (double)(now - w->lane.heard_ms) / 1000,
-            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
+            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "",
+            mst_box_words(w, box, sizeof(box)));
         return;
     }
     if (now - w->lane.sent_ms >= timeout / 4) {
@@ -572,23 +590,44 @@ static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
     }
 }
 
+static int64_t tick_ms(const muster *m)
+{
+    const int64_t timeout = m->options.heartbeat_timeout_ms;
+
+    return timeout > 0 ? timeout / 4 : 1000;
+}
+
+/* A tick that is late by another: it was us who stood still, and nobody else
+ * is to blame for the silence. */
+void mst_link_awake(muster *m)
+{
+    const int64_t now = mst_now_ms(), every = tick_ms(m);
+    const int64_t paused = now - m->last_tick_ms - every;
+
+    if (paused < every)
+        return;
+    mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
+                 (long long)paused);
+    for (uint32_t i = 0; i < m->nmembers; i++) {
+        mst_member *w = m->members[i];
+
+        w->lane.heard_ms += paused;
+        w->cut_ms += paused;
+    }
+    m->last_tick_ms = now - every;
+    m->paused_ms = paused;
+    m->woke_ms = now;
+}
+
 void mst_link_tick(void *arg, mst_timer *timer)
 {
     muster *m = (muster *)arg;
     const int64_t now = mst_now_ms();
-    const int64_t timeout = m->options.heartbeat_timeout_ms;
-    const int64_t every = timeout > 0 ? timeout / 4 : 1000;
-    int64_t paused = now - m->last_tick_ms - every;
 
-    /* it was us who stood still: nobody else is to blame for the silence */
-    if (paused < every)
-        paused = 0;
-    else
-        mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
-                     (long long)paused);
+    mst_link_awake(m);
     mst_hub_tick(&m->hub);
     for (uint32_t i = 0; i < m->nmembers; i++)
-        beat_one(m->members[i], now, paused);
+        beat_one(m->members[i], now);
     m->last_tick_ms = now;
-    mst_loop_time(&m->loop, timer, now + every);
+    mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }

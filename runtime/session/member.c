@@ -1,5 +1,4 @@
 /* member.c - ranks and their lives. */
-#include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,6 +42,7 @@ static mst_member *create(muster *m, uint32_t rank)
     w->rank = rank;
     w->state = MUSTER_ASKED;
     w->exit_status = -1;
+    w->oom_kills = MST_UNKNOWN;
     w->fd = -1;
     w->conclude.fn = on_conclude;
     w->conclude.arg = w;
@@ -105,6 +105,8 @@ void mst_member_free(mst_member *w)
     mst_free(w->waits);
     mst_free(w->end_words);
     mst_free(w->last_line);
+    mst_free(w->limit);
+    mst_free(w->node);
     mst_free(w->name);
     mst_free(w->verdict);
     mst_free(w);
@@ -182,85 +184,6 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
     consequences(w, why);
 }
 
-/* The handler it was in: by its own last words, or the oldest call it had. */
-static const char *last_handler(const mst_member *w)
-{
-    const mst_call *oldest = TAILQ_FIRST(&w->calls);
-
-    if (w->handler_note != NULL)
-        return w->handler_note;
-    if (oldest != NULL && !oldest->out.queued)
-        return oldest->name;
-    return NULL;
-}
-
-/* What muster-worker means by its exit status, when it could not say more. */
-static const char *own_words(int status)
-{
-    switch (status) {
-    case 64:
-        return "wrong options";
-    case 65:
-        return "its cookie could not be read";
-    case 69:
-        return "the manager could not be reached";
-    case 70:
-        return "no memory or no threads";
-    case 75:
-        return "the manager was silent to it";
-    case 76:
-        return "the manager refused it";
-    case 77:
-        return "a handler did not return in time";
-    case 130:
-        return "terminated by SIGINT";
-    case 143:
-        return "terminated by SIGTERM";
-    default:
-        return NULL;
-    }
-}
-
-static void describe_end(const mst_member *w, char *text, size_t bytes)
-{
-    const char *handler = last_handler(w);
-    const char *in = handler != NULL ? " in handler " : "";
-    const char *abbrev = sigabbrev_np(w->exit_signal);
-
-    const char *why =
-        w->why_note != NULL ? w->why_note : own_words(w->exit_status);
-
-    if (handler == NULL)
-        handler = "";
-    if (w->end_words != NULL && why != NULL)
-        snprintf(text, bytes, "worker %u %.800s%s%.100s: %.100s", w->rank,
-                 w->end_words, in, handler, why);
-    else if (w->end_words != NULL)
-        snprintf(text, bytes, "worker %u %.800s%s%.100s%s%s%s", w->rank,
-                 w->end_words, in, handler,
-                 w->last_line != NULL ? "; its last line: \"" : "",
-                 w->last_line != NULL ? w->last_line : "",
-                 w->last_line != NULL ? "\"" : "");
-    else if (w->exit_signal != 0)
-        snprintf(text, bytes, "worker %u was killed by SIG%s%s%.100s%s",
-                 w->rank, abbrev != NULL ? abbrev : "?", in, handler,
-                 w->exit_signal == SIGKILL ? " (by hand, or for want of memory)"
-                                           : "");
-    else if (w->unseen)
-        snprintf(text, bytes, "worker %u ended%s%.200s", w->rank,
-                 why != NULL ? ": " : ", nothing is known of how",
-                 why != NULL ? why : "");
-    else if (w->handler_note != NULL)
-        snprintf(text, bytes, "worker %u: handler %.100s called exit(%d)",
-                 w->rank, handler, w->exit_status);
-    else if (why != NULL)
-        snprintf(text, bytes, "worker %u ended with status %d: %.200s", w->rank,
-                 w->exit_status, why);
-    else
-        snprintf(text, bytes, "worker %u exited with status %d%s%.100s",
-                 w->rank, w->exit_status, in, handler);
-}
-
 void mst_member_conclude(mst_member *w)
 {
     char text[MUSTER_ERROR_TEXT];
@@ -272,7 +195,7 @@ void mst_member_conclude(mst_member *w)
         mst_member_event(w, MST_EV_ENDED_OK, "ended as it was told");
         return;
     }
-    describe_end(w, text, sizeof(text));
+    mst_describe_end(w, text, sizeof(text));
     mst_member_event(w, well ? MST_EV_ENDED_OK : MST_EV_ENDED, "%s", text);
 }
 
@@ -308,7 +231,7 @@ size_t muster_ranks(muster *m, uint32_t *ranks, size_t max)
     return mst_session_run(m, query_ranks, &q) ? q.n : 0;
 }
 
-static void fill(const mst_member *w, muster_info *info)
+void mst_member_fill(const mst_member *w, muster_info *info)
 {
     *info = (muster_info){.rank = w->rank,
                           .incarnation = w->incarnation,
@@ -322,6 +245,9 @@ static void fill(const mst_member *w, muster_info *info)
         info->silent_ms = mst_now_ms() - w->lane.heard_ms;
     snprintf(info->name, sizeof(info->name), "%s",
              w->name != NULL ? w->name : "");
+    snprintf(info->node, sizeof(info->node), "%s",
+             w->node != NULL ? w->node : "");
+    mst_box_fill(w, &info->health);
     snprintf(info->verdict, sizeof(info->verdict), "%s", mst_member_verdict(w));
 }
 
@@ -338,7 +264,7 @@ static void query_info(muster *m, void *arg)
 
     q->found = w != NULL;
     if (q->found)
-        fill(w, q->info);
+        mst_member_fill(w, q->info);
 }
 
 muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
@@ -364,7 +290,7 @@ static void query_list(muster *m, void *arg)
 
     q->n = m->nmembers;
     for (size_t i = 0; i < q->n && i < q->max; i++)
-        fill(m->members[i], &q->infos[i]);
+        mst_member_fill(m->members[i], &q->infos[i]);
 }
 
 size_t muster_list(muster *m, muster_info *infos, size_t max)

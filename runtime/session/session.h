@@ -5,6 +5,8 @@
  *   member.c     ranks and their lives; verdicts
  *   starting.c   muster_launch, the launcher's reports
  *   explaining.c how far a launch is, in one line
+ *   verdicts.c   how a worker ended, in one sentence
+ *   box.c        what it said of itself while it lived
  *   removing.c   muster_remove
  *   linking.c    connections: who may, HELLO, records, heartbeats
  *   calling.c    one call: begun, answered, retired
@@ -32,6 +34,7 @@
 #include <muster/muster.h>
 
 #include "base/log.h"
+#include "base/usage.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -85,6 +88,16 @@ typedef struct mst_call {
 typedef struct mst_launching mst_launching;
 typedef struct mst_removing mst_removing;
 
+/* What a worker said of itself when it was last heard. */
+typedef struct mst_box {
+    int64_t at_ms; /* 0: never */
+    mst_usage usage;
+    uint32_t running;
+    uint64_t id; /* of the call whose handler ran longest */
+    int64_t running_ms;
+    char handler[64];
+} mst_box;
+
 /* One rank. Never freed before the session. */
 typedef struct mst_member {
     muster *m;
@@ -105,9 +118,16 @@ typedef struct mst_member {
     int exit_status, exit_signal;
     int64_t pid, ended_ms;
     char *handler_note, *why_note;
-    char *waits;      /* for what, while it is not ready; or NULL */
-    char *end_words;  /* of the launcher: how it ended; or NULL */
-    char *last_line;  /* that it printed, where the launcher knows it */
+    char *waits;        /* for what, while it is not ready; or NULL */
+    char *end_words;    /* of the launcher: how it ended; or NULL */
+    char *last_line;    /* that it printed, where the launcher knows it */
+    char *limit;        /* of its memory, as the launcher has it; or NULL */
+    char *node;         /* it runs there; or NULL */
+    bool oom;           /* it was killed for want of memory */
+    uint64_t oom_kills; /* in its control group, at its end */
+    bool shared;        /* that is the manager's own group */
+    int64_t gone_ms;    /* its connection ended; 0: not */
+    mst_box box;
     uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */
@@ -178,6 +198,8 @@ struct muster {
     TAILQ_HEAD(, mst_removing) removings;
     mst_timer tick;
     int64_t last_tick_ms;
+    int64_t paused_ms, woke_ms; /* we stood still, the last time; until when */
+    uint64_t oom_explained;     /* kills in our own group that had a verdict */
     TAILQ_HEAD(, mst_mapping) mappings;
     mst_await *all_ended; /* muster_close waits for it, or NULL */
     mst_await any;        /* some future got its outcome */
@@ -217,6 +239,25 @@ void mst_member_conclude(mst_member *w);
 const char *mst_member_verdict(const mst_member *w);
 /* Calls may be given to it: ready, or cut and expected back, when they wait. */
 bool mst_member_takes(const mst_member *w);
+void mst_member_fill(const mst_member *w, muster_info *info);
+
+/* -------------------------------------------------------- verdicts.c */
+
+/* Its process has ended: how, in one sentence. */
+void mst_describe_end(mst_member *w, char *text, size_t bytes);
+
+/* ------------------------------------------------------------- box.c */
+
+void mst_box_heard(mst_member *w, const mst_record *r);
+void mst_box_fill(const mst_member *w, muster_health *health);
+/* How long the handler of this call had run when the connection ended, or
+ * until now; -1: not known. Id 0: of whatever ran. */
+int64_t mst_box_ran_ms(const mst_member *w, uint64_t id);
+/* "; when last heard, handler fit ran for 12.4 s, memory 498Mi of 512Mi"; ""
+ * when nothing is known. */
+char *mst_box_words(const mst_member *w, char *text, size_t bytes);
+/* "; limit 512Mi, last seen 498Mi", of one that had too little. */
+char *mst_box_memory(const mst_member *w, char *text, size_t bytes);
 
 /* ------------------------------------------------------ explaining.c */
 
@@ -240,6 +281,7 @@ void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 extern const mst_hub_calls mst_link_calls;
 void mst_link_tick(void *arg, mst_timer *timer);
 void mst_link_probe(void *arg, mst_timer *timer);
+void mst_link_awake(muster *m);      /* have we stood still? */
 void mst_link_dirty(mst_member *w);  /* it has something to send */
 bool mst_link_flush(muster *m);      /* true: sent some */
 void mst_link_drop(mst_member *w);   /* forget the lane and all on it */

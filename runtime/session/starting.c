@@ -124,6 +124,12 @@ static void keep_text(char **text, const mst_report *report)
     (*text)[report->len] = '\0';
 }
 
+static void keep_string(char **text, const char *from)
+{
+    mst_free(*text);
+    *text = mst_strdup(from);
+}
+
 static void explain_soon(mst_launching *l)
 {
     const int64_t at = mst_now_ms() + EXPLAIN_MS;
@@ -148,14 +154,15 @@ void mst_session_report(void *arg, const mst_report *report)
 
     if (w == NULL || w->incarnation != report->incarnation)
         return;
+    if (report->node != NULL && report->node[0] != '\0')
+        keep_string(&w->node, report->node);
     switch (report->kind) {
     case MST_REPORT_STARTED:
         w->process = true;
         w->unseen = report->unseen;
         w->late = report->late;
         w->pid = report->pid;
-        mst_free(w->name);
-        w->name = mst_strdup(report->name);
+        keep_string(&w->name, report->name);
         mst_member_event(w, MST_EV_STARTED, "%s", report->name);
         break;
     case MST_REPORT_OUTPUT:
@@ -169,9 +176,13 @@ void mst_session_report(void *arg, const mst_report *report)
         explain_soon(w->launching);
         break;
     case MST_REPORT_ENDED:
+        mst_link_awake(m);
         keep_text(&w->end_words, report);
-        mst_free(w->last_line);
-        w->last_line = mst_strdup(report->last_line);
+        keep_string(&w->last_line, report->last_line);
+        keep_string(&w->limit, report->limit);
+        w->oom = report->oom;
+        w->oom_kills = report->oom_kills;
+        w->shared = report->shared;
         w->process = false;
         w->ended = true;
         w->ended_ms = mst_now_ms();

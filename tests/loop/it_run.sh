@@ -193,7 +193,8 @@ test_usage() {
     run run --help
     expect 0 "run --help"
     for word in --workers --min --launcher --threads --pending-timeout \
-        --listen --port --advertise --join-dir --output --timestamps --log-level "64 usage" "66 " "69 " "128+N"; do
+        --listen --port --advertise --join-dir --output --timestamps --events --log-level \
+        "64 usage" "66 " "69 " "73 " "128+N"; do
         grep -qF -e "$word" "$out" || fail "run --help: nothing of $word"
     done
     run --version
@@ -309,7 +310,7 @@ test_output() {
     expect 0 "everything closed"
     timeout 30 "$muster" run -n 2 "$script" say >/dev/full 2>"$err"
     status=$?
-    expect 1 "full stdout"
+    expect 1 "full stdout" "standard output could not be written"
 }
 
 # lines WHAT FILE LINE...: these and no others, in any order.

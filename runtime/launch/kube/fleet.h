@@ -68,6 +68,7 @@ typedef struct mst_fleet_pod {
     bool deleted; /* the server said so, and it was not us */
     /* news for the session */
     bool in_news, started, waits, over;
+    bool placed; /* its node was told */
     bool told; /* over is told, or about to be: nothing more will be */
     char waits_text[MST_STATUS_TEXT];
     char verdict[MST_VERDICT_TEXT];

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
+#include "base/usage.h"
 #include "launch/kube/fleet.h"
 
 #define IN_A_SECRET 1000 /* cookies: the API server takes 1 MiB */
@@ -213,7 +214,8 @@ static void flow(mst_launcher *self, bool read)
 
 typedef struct news {
     uint32_t rank, incarnation;
-    bool started, waits, over, seen;
+    bool started, waits, over, seen, oom;
+    char node[128], limit[32];
     char name[MST_KUBE_LABEL + 8];
     char waits_text[MST_STATUS_TEXT], verdict[MST_VERDICT_TEXT];
     char last_line[MST_LINE_TEXT];
@@ -234,9 +236,12 @@ static bool take(mst_fleet *f, news *n)
                     .waits = p->waits,
                     .over = p->over,
                     .seen = p->seen,
+                    .oom = p->status.oom,
                     .exit_status = p->exit_status,
                     .exit_signal = p->exit_signal};
         snprintf(n->name, sizeof(n->name), "%s", p->name);
+        snprintf(n->node, sizeof(n->node), "%s", p->status.node);
+        snprintf(n->limit, sizeof(n->limit), "%s", p->status.memory);
         memcpy(n->waits_text, p->waits_text, sizeof(n->waits_text));
         memcpy(n->verdict, p->verdict, sizeof(n->verdict));
         memcpy(n->last_line, p->last_line, sizeof(n->last_line));
@@ -248,7 +253,10 @@ static bool take(mst_fleet *f, news *n)
 
 static void tell(mst_fleet *f, const news *n)
 {
-    mst_report report = {.rank = n->rank, .incarnation = n->incarnation};
+    mst_report report = {.rank = n->rank,
+                         .incarnation = n->incarnation,
+                         .node = n->node,
+                         .oom_kills = MST_UNKNOWN};
 
     if (n->started) {
         report.kind = MST_REPORT_STARTED;
@@ -269,6 +277,8 @@ static void tell(mst_fleet *f, const news *n)
         report.exit_signal = n->exit_signal;
         report.text = n->verdict[0] != '\0' ? n->verdict : NULL;
         report.len = strlen(n->verdict);
+        report.oom = n->oom;
+        report.limit = n->limit[0] != '\0' ? n->limit : NULL;
         report.last_line = n->last_line[0] != '\0' ? n->last_line : NULL;
         f->report(f->arg, &report);
     }
@@ -356,6 +366,7 @@ static void destroy(mst_launcher **self)
 static void set_base(mst_fleet *f)
 {
     f->base = (mst_launcher){.name = "k8s",
+                             .knows_nodes = true,
                              .descriptors = 1,
                              .story_ms = STORY_MS,
                              .start = start,

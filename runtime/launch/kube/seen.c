@@ -41,6 +41,7 @@ static void count_pulls(mst_fleet_pod *p)
 
 static void tell_waits(mst_fleet *f, mst_fleet_pod *p)
 {
+    const bool has_node = p->status.node[0] != '\0';
     char text[MST_STATUS_TEXT];
 
     mst_pod_waits(&p->status, text, sizeof(text));
@@ -48,8 +49,10 @@ static void tell_waits(mst_fleet *f, mst_fleet_pod *p)
      */
     if (p->ready && !p->status.unreachable && !p->status.deleting)
         text[0] = '\0';
-    if (p->told || strcmp(text, p->waits_text) == 0)
+    if (p->told ||
+        (strcmp(text, p->waits_text) == 0 && (p->placed || !has_node)))
         return;
+    p->placed = p->placed || has_node;
     memcpy(p->waits_text, text, sizeof(text));
     p->waits = true;
     mst_fleet_news(f, p);
