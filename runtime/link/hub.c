@@ -333,6 +333,17 @@ static void make_room(mst_hub *hub, int fd)
                       : "all connections are workers'");
 }
 
+/* What was accepted before may leave low numbers free and yet too few. */
+static bool crowded(const mst_hub *hub)
+{
+    const int fd = fcntl(hub->watches[0].fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return true;
+    close(fd);
+    return fd >= hub->fd_limit;
+}
+
 static bool read_event(mst_hub *hub)
 {
     uint16_t event;
@@ -347,7 +358,8 @@ static bool read_event(mst_hub *hub)
     if (event == ZMQ_EVENT_ACCEPTED)
         mst_guests_add(&hub->guests, value, mst_now_ms() + hub->hello_ms,
                        false);
-    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit)
+    if (event == ZMQ_EVENT_ACCEPTED &&
+        (value >= hub->fd_limit || crowded(hub)))
         make_room(hub, value);
     return true;
 }
