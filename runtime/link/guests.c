@@ -1,6 +1,7 @@
 #include "link/guests.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,12 +71,13 @@ static bool is_ours(int fd, uint16_t port)
 static void end(int fd, uint16_t port)
 {
     const int held = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    /* none is left: then the number itself has to do */
+    const int which = held < 0 && errno == EMFILE ? fd : held;
 
-    if (held < 0)
-        return;
-    if (is_ours(held, port))
-        (void)shutdown(held, SHUT_RDWR);
-    close(held);
+    if (which >= 0 && is_ours(which, port))
+        (void)shutdown(which, SHUT_RDWR);
+    if (held >= 0)
+        close(held);
 }
 
 size_t mst_guests_expire(mst_guests *guests, int64_t now_ms,

@@ -285,8 +285,11 @@ void mst_call_result(mst_member *w, const mst_record *r)
         const muster_err code =
             r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE;
 
+        const bool told = code == MUSTER_ELOST && w->notice != NULL;
+
         call->remote = (int)r->remote;
-        mst_call_finish(call, code, "%.*s", (int)r->text.len, r->text.at);
+        mst_call_finish(call, code, "%.*s%s%.300s", (int)r->text.len,
+                        r->text.at, told ? ": it " : "", told ? w->notice : "");
     } else if (rc == MUSTER_ENOMEM) {
         mst_call_finish(call, rc, "no memory for a result of %llu bytes",
                         (unsigned long long)r->total);

@@ -292,7 +292,8 @@ verdicts() {
     curl -sf -X DELETE \
         "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=1" >/dev/null
     finish
-    expect 0 "deleted" "worker 1 was deleted by someone" "in handler nap"
+    expect 0 "deleted" "worker 1 drained on SIGTERM" "deleted by someone" \
+        "handler nap was interrupted"
     start -n 2 "$script" wait
     eventually said begun
     curl -sf -X POST "$url/_kill/$(pod_name 1)" -d '{"phase": "Failed",
