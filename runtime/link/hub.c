@@ -358,8 +358,7 @@ static bool read_event(mst_hub *hub)
     if (event == ZMQ_EVENT_ACCEPTED)
         mst_guests_add(&hub->guests, value, mst_now_ms() + hub->hello_ms,
                        false);
-    if (event == ZMQ_EVENT_ACCEPTED &&
-        (value >= hub->fd_limit || crowded(hub)))
+    if (event == ZMQ_EVENT_ACCEPTED && (value >= hub->fd_limit || crowded(hub)))
         make_room(hub, value);
     return true;
 }

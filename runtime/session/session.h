@@ -10,7 +10,8 @@
  *   removing.c   muster_remove
  *   draining.c   one that wants no more: calls go back; calls without a worker
  *   replacing.c  successors of those that were lost
- *   linking.c    connections: who may, HELLO, records, heartbeats
+ *   linking.c    connections: who may, HELLO, records
+ *   beating.c    heartbeats
  *   calling.c    one call: begun, answered, retired
  *   serving.c    calls of the manager itself, as rank 0
  *   errands.c    calls that workers make: run here or passed on
@@ -331,13 +332,16 @@ void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 /* --------------------------------------------------------- linking.c */
 
 extern const mst_hub_calls mst_link_calls;
-void mst_link_tick(void *arg, mst_timer *timer);
 void mst_link_probe(void *arg, mst_timer *timer);
-void mst_link_awake(muster *m);      /* have we stood still? */
 void mst_link_dirty(mst_member *w);  /* it has something to send */
 bool mst_link_flush(muster *m);      /* true: sent some */
 void mst_link_drop(mst_member *w);   /* forget the lane and all on it */
 void mst_link_loaded(mst_member *w); /* next module, or ready */
+
+/* --------------------------------------------------------- beating.c */
+
+void mst_link_tick(void *arg, mst_timer *timer);
+void mst_link_awake(muster *m); /* have we stood still? */
 
 /* --------------------------------------------------------- calling.c */
 

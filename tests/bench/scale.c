@@ -338,8 +338,10 @@ static void measure(const char *mode_name, uint32_t n, double values[ROWS])
     snprintf(number, sizeof(number), "%" PRIu32, n);
     p = start(argv);
     file = fdopen(dup(p.output), "r");
-    if (file == NULL)
+    if (file == NULL) {
         bench_die("pipe: %s", strerror(errno));
+        return;
+    }
     while (fgets(line, sizeof(line), file) != NULL)
         for (size_t i = 0; i < ROWS; i++) {
             const size_t len = strlen(rows[i].key);

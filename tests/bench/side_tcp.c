@@ -127,6 +127,7 @@ static void begin(tcp *t, size_t n, void (*work)(int fd))
     socklen_t len = sizeof(at);
     const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const pid_t parent = getpid();
+    struct sockaddr_in from;
 
     must(listener, "socket");
     must(bind(listener, (struct sockaddr *)&at, sizeof(at)), "bind");
@@ -143,7 +144,8 @@ static void begin(tcp *t, size_t n, void (*work)(int fd))
             close(listener);
             be_child(&at, parent, work);
         }
-        t->fds[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        t->fds[i] =
+            accept4(listener, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
         must(t->fds[i], "accept");
         no_delay(t->fds[i]);
     }

@@ -232,15 +232,18 @@ static void beat(crew *c)
 
 static void take_file(crew *c, const char *name)
 {
-    char path[PATH_MAX], text[MST_COOKIE_BYTES], rest[8];
+    static const char before[] = "worker-";
+    char path[PATH_MAX], text[MST_COOKIE_BYTES], *rest;
     mst_cookie cookie;
     muster_error err;
-    uint32_t rank;
+    unsigned long rank;
     ssize_t n;
     int fd;
 
-    if (sscanf(name, "worker-%" SCNu32 "%7s", &rank, rest) != 2 ||
-        strcmp(rest, ".join") != 0 || rank % c->parts != c->part)
+    if (strncmp(name, before, sizeof(before) - 1) != 0)
+        return;
+    rank = strtoul(name + sizeof(before) - 1, &rest, 10);
+    if (strcmp(rest, ".join") != 0 || rank % c->parts != c->part)
         return;
     snprintf(path, sizeof(path), "%s/%s", c->dir, name);
     fd = open(path, O_RDONLY | O_CLOEXEC);

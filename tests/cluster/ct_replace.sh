@@ -4,7 +4,8 @@
 # shellcheck source=tests/cluster/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-# successor RANK INCARNATION: its Pod is there.
+# successor RANK INCARNATION: its Pod is there. Called by name.
+# shellcheck disable=SC2317
 successor() {
     workers -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}' |
         grep -q -- "-$1-r$2\$"

@@ -202,7 +202,7 @@ void book_fault(book *b, fault_kind kind, uint32_t rank, const char *words)
               rank > 0 ? " worker " : "", rank, words);
     pthread_mutex_lock(&b->lock);
     b->faults[kind]++;
-    if (rank > 0) {
+    if (rank > 0 && rank < BOOK_RANKS) {
         b->workers[rank].killed = kind == FAULT_KILL;
         b->workers[rank].stopped = kind == FAULT_STOP;
         b->workers[rank].fault_ms = now;

@@ -39,12 +39,13 @@ static uint16_t port_of(rig *r)
 static long rss_kib(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    long all = 0, here = 0;
+    char line[128] = "", *behind;
 
     assert_non_null(file);
-    assert_int_equal(fscanf(file, "%ld %ld", &all, &here), 2);
+    assert_non_null(fgets(line, sizeof(line), file));
     fclose(file);
-    return here * (sysconf(_SC_PAGESIZE) / 1024);
+    (void)strtol(line, &behind, 10);
+    return strtol(behind, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 static double seconds_of(const struct rusage *use)
@@ -113,7 +114,7 @@ static void record_handshake(rig *r, const char *path)
     mst_socket_monitor(zmq, dealer, "inproc://recorded", &monitor, &err);
     snprintf(where, sizeof(where), "tcp://127.0.0.1:%u", ntohs(at.sin_port));
     assert_int_equal(zmq_connect(dealer, where), 0);
-    client = accept4(front, NULL, NULL, SOCK_CLOEXEC);
+    client = accept4(front, (struct sockaddr *)&at, &len, SOCK_CLOEXEC);
     server = to_manager(r);
     while (event != ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         struct pollfd both[2] = {{client, POLLIN, 0}, {server, POLLIN, 0}};

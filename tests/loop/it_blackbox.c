@@ -2,6 +2,7 @@
  * when it has ended: memory, the handler that ran, and for how long. */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,7 @@ static void the_silent_one_was_in_a_handler(void **state)
     kill(pid, SIGSTOP);
     assert_code(rig_result(r, &f), MUSTER_ELOST, r->err);
     assert_words(r->err.text, "worker 1 was silent for",
-                 "when last heard, handler until_canceled ran for ",
-                 "memory ");
+                 "when last heard, handler until_canceled ran for ", "memory ");
     rig_down(&r);
 }
 
@@ -182,7 +182,7 @@ static void group_down(group *g)
 
     unlink(g->program);
     while (rmdir(g->dir) != 0 && rig_now_ms() < until)
-        usleep(10000);
+        poll(NULL, 0, 10);
 }
 
 static void wait_for_kills(rig *r, uint32_t rank, uint64_t n)

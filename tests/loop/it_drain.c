@@ -1,6 +1,7 @@
 /* it_drain.c - SIGTERM to workers: what runs may finish, what has not begun
  * goes to others and runs once, and they end with 0. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,7 +201,7 @@ static void a_map_is_whole(void **state)
         pid[i] = rig_pid(r, i + 1);
     if (fork() == 0) {
         for (int i = 0; i < 2; i++) {
-            usleep(200000);
+            poll(NULL, 0, 200);
             kill(pid[i], SIGTERM);
         }
         _exit(0);

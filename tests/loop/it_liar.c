@@ -157,7 +157,6 @@ static void one_round(lies *l)
             work(l, n++);
         for (unsigned i = 0; i < 2; i++) {
             muster_reply *reply = NULL;
-            muster_error err;
 
             assert_code(muster_future_result(slow[i], &reply, &err), MUSTER_OK,
                         err);

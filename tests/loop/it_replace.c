@@ -1,4 +1,5 @@
 /* it_replace.c - successors of workers that were lost or drain. */
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -136,15 +137,21 @@ typedef struct killer {
     atomic_bool stop;
 } killer;
 
+static uint32_t next_random(killer *k)
+{
+    k->seed = k->seed * 1103515245u + 12345u;
+    return k->seed >> 16;
+}
+
 static void *kill_now_and_then(void *arg)
 {
     killer *k = (killer *)arg;
     muster_info info;
 
     while (!atomic_load(&k->stop)) {
-        const uint32_t rank = 1 + (uint32_t)rand_r(&k->seed) % 3;
+        const uint32_t rank = 1 + next_random(k) % 3;
 
-        usleep(30000 + (unsigned)rand_r(&k->seed) % 60000);
+        poll(NULL, 0, 30 + (int)(next_random(k) % 60));
         if (muster_worker_info(k->r->m, rank, &info, NULL) != MUSTER_OK ||
             info.state != MUSTER_READY || info.pid <= 1)
             continue;

@@ -61,13 +61,13 @@ static found look(pid_t pid, const uint8_t *needle, size_t len)
     if (memory < 0 || maps == NULL)
         _exit(2);
     while (fgets(line, sizeof(line), maps) != NULL) {
-        unsigned long begin, behind;
-        char rights[8];
+        char *rest;
+        const unsigned long begin = strtoul(line, &rest, 16);
 
-        if (sscanf(line, "%lx-%lx %7s", &begin, &behind, rights) == 3) {
+        if (rest > line && *rest == '-') {
             from = begin;
-            to = behind;
-            writable = rights[0] == 'r' && rights[1] == 'w';
+            to = strtoul(rest + 1, &rest, 16);
+            writable = strncmp(rest, " rw", 3) == 0;
         } else if (strncmp(line, "VmFlags:", 8) == 0 && writable) {
             scan(memory, from, to, needle, len,
                  strstr(line, " dd") != NULL ? &f.kept : &f.dumped);

@@ -160,10 +160,20 @@ static int ask(uint64_t id, uint32_t peer, const char *name, const char *body,
     return hear(dealer, MST_RESULT, &r) ? r.code : -1;
 }
 
+/* What the test has to say. */
+static const char *wanted(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value == NULL)
+        exit(9);
+    return value;
+}
+
 /* Code into the manager and into another worker. */
 static void push_code(uint64_t id)
 {
-    const char *canary = getenv("CANARY");
+    const char *canary = wanted("CANARY");
     const size_t len = strlen(canary) + 1;
     char text[64];
 
@@ -282,15 +292,15 @@ static void lodge(bool talk, uint64_t id)
 
 static void tell_lies(uint64_t id)
 {
-    const char *seed = getenv("LIES_SEED"), *most = getenv("LIES_MOST");
-    const int fd = open(getenv("LIES_TOLD"), O_RDWR | O_CLOEXEC);
+    const char *seed = wanted("LIES_SEED"), *most = wanted("LIES_MOST");
+    const int fd = open(wanted("LIES_TOLD"), O_RDWR | O_CLOEXEC);
     volatile uint64_t *told =
         mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (told == MAP_FAILED)
         exit(8);
     liar_run(dealer, strtoull(seed, NULL, 10) + cookie.rank, id,
-             getenv("CANARY"), strtoull(most, NULL, 10), told);
+             wanted("CANARY"), strtoull(most, NULL, 10), told);
 }
 
 static void misbehave(const char *how)

@@ -97,8 +97,7 @@ static const expected all[] = {
     {"oom", ENDED, 137, SIGKILL, "o", "ended", "was OOMKilled"},
     {"oom_child", ENDED, 0, 0, "o", "ended",
      "had a child process that was OOMKilled"},
-    {"oom_last", RUNNING, -1, 0, "o", "connecting",
-     "was OOMKilled"},
+    {"oom_last", RUNNING, -1, 0, "o", "connecting", "was OOMKilled"},
     {"start_error", ENDED, 128, 0, "", "ended",
      "could not be started: failed to create containerd task: failed to create "
      "shim task: OCI runtime create failed: " NO_FILE ": unknown"},
