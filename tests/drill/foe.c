@@ -38,10 +38,10 @@ static void undo(foe *f, bool all)
 static uint32_t target(foe *f, const fault *one, pid_t *pid)
 {
     uint32_t ranks[256];
-    size_t n = muster_ranks(f->m, ranks, 256);
+    const size_t all = muster_ranks(f->m, ranks, 256);
+    const size_t n = all < 256 ? all : 256;
     muster_info info;
 
-    n = n < 256 ? n : 256;
     if (n == 0)
         return 0;
     if (muster_worker_info(f->m, ranks[one->target % n], &info, NULL) !=

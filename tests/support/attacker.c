@@ -94,7 +94,7 @@ static int knock(void)
     return -1;
 }
 
-static void throw(int fd, const void *bytes, size_t len)
+static void utter(int fd, const void *bytes, size_t len)
 {
     (void)!send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -145,14 +145,14 @@ static void attempt(int kind)
     if (fd < 0)
         return;
     if (kind == HALF || kind == GIANT)
-        throw(fd, greeting, sizeof(greeting));
+        utter(fd, greeting, sizeof(greeting));
     if (kind == GIANT)
-        throw(fd, giant, sizeof(giant));
+        utter(fd, giant, sizeof(giant));
     if (kind == REPLAY)
-        throw(fd, recorded, recorded_len);
+        utter(fd, recorded, recorded_len);
     if (kind == NOISE) {
         randombytes_buf(noise, sizeof(noise));
-        throw(fd, noise, sizeof(noise));
+        utter(fd, noise, sizeof(noise));
     }
     keep(fd, kind);
 }
@@ -164,7 +164,7 @@ static void drip(void)
         held *h = &open_ones[i];
 
         if (h->fd > 0 && h->kind == SLOW && h->sent < sizeof(greeting) - 1)
-            throw(h->fd, &greeting[h->sent++], 1);
+            utter(h->fd, &greeting[h->sent++], 1);
     }
 }
 
