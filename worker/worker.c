@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 #define LINGER_MS 2000 /* the last results, at the end            */
 #define HOLD_MS 1      /* a handler longer than this drives alone */
 
-static volatile sig_atomic_t terminated, sigterms;
+static atomic_int terminated, sigterms; /* lock-free: for a signal handler */
 static volatile int wake_fd = -1;
 static volatile bool has_line;
 

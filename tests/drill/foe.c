@@ -42,7 +42,7 @@ static uint32_t target(foe *f, const fault *one, pid_t *pid)
     const size_t n = all < 256 ? all : 256;
     muster_info info;
 
-    if (n == 0)
+    if (n == 0) /* cppcheck-suppress knownConditionTrueFalse */
         return 0;
     if (muster_worker_info(f->m, ranks[one->target % n], &info, NULL) !=
             MUSTER_OK ||
