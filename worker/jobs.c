@@ -194,8 +194,10 @@ static void begin(mst_worker *w, mst_task *task)
         mst_worker_answer(w, task);
         return;
     }
+    /* on this thread only where others read what it prints: while a handler has
+     * this thread to itself nobody passes its last words on */
     if (!blob_task(w, task) && !mst_worker_hands_back(w, task))
-        mst_executor_submit(&w->executor, job, true);
+        mst_executor_submit(&w->executor, job, w->line_fd >= 0);
 }
 
 static void broken(mst_worker *w)
