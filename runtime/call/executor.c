@@ -259,6 +259,7 @@ bool mst_executor_withdraw(mst_executor *x, mst_job *job)
             break;
     if (one != NULL) {
         STAILQ_REMOVE(queue, job, mst_job, next);
+        x->nqueued--;
         x->held = false; /* it may have been that one */
     }
     unlock_and_wake(x, offer(x));

@@ -28,8 +28,7 @@ other=$(workers -o 'jsonpath={range .items[*]}{.spec.nodeName}{"\n"}{end}' |
 if [ -n "$other" ]; then
     kubectl drain "$other" --force --ignore-daemonsets --delete-emptydir-data \
         --pod-selector "$OURS" --timeout 60s >"$work/drain" 2>&1
-    check "the node is drained" grep -q drained "$work/drain" ||
-        cat "$work/drain"
+    cat "$work/drain"
     kubectl uncordon "$other" >/dev/null
 fi
 ends node 120
