@@ -12,9 +12,6 @@
 #include "call/reply.h"
 #include "worker.h"
 
-#define CALLS_MAX 4096u               /* outstanding, of one worker */
-#define BYTES_MAX ((size_t)256 << 20) /* of their requests */
-
 struct muster_future {
     mst_cmd start, cancel;
     mst_await await;
@@ -296,15 +293,16 @@ static bool enter(muster *m, muster_future *f)
     bool open;
 
     pthread_mutex_lock(&m->lock);
-    while (!m->closed && m->ncalls > 0 &&
-           (m->ncalls >= CALLS_MAX || m->nbytes + f->bytes > BYTES_MAX))
+    while (
+        !m->closed && m->ncalls > 0 &&
+        (m->ncalls >= MST_WIRE_CALLS || m->nbytes + f->bytes > MST_WIRE_ASKED))
         pthread_cond_wait(&m->room, &m->lock);
     open = !m->closed;
     if (open) {
-        m->ncalls++;
-        m->nbytes += f->bytes;
         /* with the lock: close finds it in the inbox */
-        mst_inbox_post(&m->w->loop.inbox, &f->start);
+        open = mst_loop_post(&m->w->loop, &f->start, false);
+        m->ncalls += open;
+        m->nbytes += open ? f->bytes : 0;
     }
     pthread_mutex_unlock(&m->lock);
     return open;
@@ -479,7 +477,8 @@ void muster_future_cancel(muster_future *f)
         return;
     atomic_fetch_add(&f->refs, 1);
     f->cancel.run = do_cancel;
-    mst_inbox_post(&f->m->w->loop.inbox, &f->cancel);
+    if (!mst_loop_post(&f->m->w->loop, &f->cancel, false))
+        unref(f);
 }
 
 /* The handler is another's to interrupt; here nobody waits any more. */

@@ -77,7 +77,7 @@ static muster_err make_socket(mst_dial *dial, muster_error *err)
 static muster_err say_hello(mst_dial *dial, muster_error *err)
 {
     unsigned char bytes[1024];
-    mst_writer w = mst_writer_of(bytes, sizeof(bytes));
+    mst_writer w;
     char host[HOST_NAME_MAX + 1] = "";
     mst_record hello = {.kind = MST_HELLO,
                         .side = mst_build_here(),

@@ -26,6 +26,7 @@ static void result_head(mst_out *out, mst_record *record)
     const char *text = task->job.ctx.text;
 
     record->kind = MST_RESULT;
+    record->flags = task->back ? MST_FLAG_BACK : 0;
     record->code = (uint16_t)task->job.code;
     record->remote = (uint32_t)task->job.remote;
     record->peer = task->owner->cookie.rank;
@@ -41,11 +42,19 @@ static void result_gone(mst_out *out)
 }
 
 /* A call has ended, one way or the other: answer if someone waits. */
-static void answer(mst_worker *w, mst_task *task)
+void mst_worker_answer(mst_worker *w, mst_task *task)
 {
     mst_job *job = &task->job;
 
     job->running = false;
+    if (task->interrupted && !task->back) {
+        /* it gave up: what it returned is no result */
+        mst_out_fini(&job->result);
+        job->code = MUSTER_ELOST;
+        snprintf(job->ctx.text, sizeof(job->ctx.text),
+                 "handler %.128s was interrupted: worker %u %s", task->name,
+                 w->cookie.rank, mst_worker_drained(w));
+    }
     if (task->orphan) {
         task_free(w, task);
         return;
@@ -91,12 +100,12 @@ void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
         job->remote = err->remote != 0 ? err->remote : 1;
         memcpy(job->ctx.text, err->text, sizeof(err->text));
     }
-    answer(task->owner, task);
+    mst_worker_answer(task->owner, task);
 }
 
 static void job_done(mst_cmd *cmd, void *worker)
 {
-    answer((mst_worker *)worker, MST_OF(mst_task, job.done, cmd));
+    mst_worker_answer((mst_worker *)worker, MST_OF(mst_task, job.done, cmd));
 }
 
 static mst_task *task_create(mst_worker *w, const mst_record *r)
@@ -165,7 +174,7 @@ static bool blob_task(mst_worker *w, mst_task *task)
         return false;
     }
     memcpy(task->job.ctx.text, err.text, sizeof(err.text));
-    answer(w, task);
+    mst_worker_answer(w, task);
     return true;
 }
 
@@ -182,11 +191,13 @@ static void begin(mst_worker *w, mst_task *task)
         snprintf(job->ctx.text, sizeof(job->ctx.text),
                  "worker %u has no memory for a request of %zu bytes",
                  w->cookie.rank, job->len);
-        answer(w, task);
+        mst_worker_answer(w, task);
         return;
     }
-    if (!blob_task(w, task))
-        mst_executor_submit(&w->executor, job);
+    /* on this thread only where others read what it prints: while a handler has
+     * this thread to itself nobody passes its last words on */
+    if (!blob_task(w, task) && !mst_worker_hands_back(w, task))
+        mst_executor_submit(&w->executor, job, w->line_fd >= 0);
 }
 
 static void broken(mst_worker *w)
@@ -301,6 +312,7 @@ static void on_welcome(mst_worker *w, const mst_record *r)
 {
     static const mst_thread_calls calls = {mst_crash_stack, mst_crash_unstack,
                                            flush_output};
+    const bool anew = !w->dial.known;
     muster_error err;
 
     if (r->side.wire != MST_WIRE_VERSION) {
@@ -309,12 +321,14 @@ static void on_welcome(mst_worker *w, const mst_record *r)
     }
     w->heartbeat_ms = r->heartbeat_ms;
     w->grace_ms = r->grace_ms;
-    if (!w->dial.known)
+    if (anew)
         mst_output_on(w);
     if (!mst_dial_on(&w->dial, r->got)) {
         broken(w);
         return;
     }
+    if (anew)
+        mst_worker_drain_say(w);
     if (w->has_executor)
         return;
     w->has_executor = true;
@@ -322,8 +336,9 @@ static void on_welcome(mst_worker *w, const mst_record *r)
                            r->threads > 0 ? r->threads : 1, &calls,
                            &err) != MUSTER_OK)
         mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
-    if (w->heartbeat_ms > 0)
-        mst_loop_time(&w->loop, &w->tick, mst_now_ms() + w->heartbeat_ms / 4);
+    mst_worker_tell(w);
+    w->due_ms = 0;
+    mst_worker_beat(w, &w->tick);
 }
 
 void mst_worker_stop_jobs(mst_worker *w)
@@ -417,6 +432,8 @@ void mst_worker_record(void *worker, const mst_record *r)
         w->ending = r->mode == MST_STOP_NOW ? MST_ENDING_NOW : MST_ENDING_DRAIN;
         if (w->ending == MST_ENDING_NOW)
             mst_worker_stop_jobs(w);
+        else if (r->mode == MST_STOP_HAND_BACK)
+            mst_worker_drain(w, false);
         break;
     case MST_INTERRUPT:
         mst_worker_interrupt(w, r);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,9 @@
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
 #define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
 #define LINGER_MS 2000 /* the last results, at the end            */
+#define HOLD_MS 1      /* a handler longer than this drives alone */
 
-static volatile sig_atomic_t terminated;
+static atomic_int terminated, sigterms; /* lock-free: for a signal handler */
 static volatile int wake_fd = -1;
 static volatile bool has_line;
 
@@ -31,6 +33,8 @@ static void on_sigterm(int sig)
     const int saved = errno;
 
     terminated = sig;
+    if (sig == SIGTERM)
+        sigterms++;
     (void)eventfd_write(wake_fd, 1);
     errno = saved;
 }
@@ -69,18 +73,27 @@ static void heard_line(void *arg, uint32_t events)
 
 static void look_for_end(mst_worker *w)
 {
-    if (terminated != 0) {
+    if (terminated != 0 && terminated != SIGTERM) {
         mst_worker_stop_jobs(w);
-        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIG%s",
-                       terminated == SIGTERM ? "TERM" : "INT");
-    } else if (w->ending == MST_ENDING_NOW) {
-        mst_worker_end(w, MST_EXIT_OK, "told to end");
-    } else if (w->dial.lane.broken) {
-        mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for its link");
-    } else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks) &&
-               mst_lane_idle(&w->dial.lane)) {
-        mst_worker_end(w, MST_EXIT_OK, "drained");
+        mst_worker_end(w, MST_EXIT_SIGNAL + terminated, "terminated by SIGINT");
+        return;
     }
+    if (sigterms > 0)
+        mst_worker_drain(w, true);
+    if (sigterms > 1)
+        mst_worker_drain_faster(w);
+    if (w->ending == MST_ENDING_NOW)
+        mst_worker_end(w, MST_EXIT_OK, "told to end");
+    else if (w->dial.lane.broken)
+        mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for its link");
+    else if (w->ending == MST_ENDING_DRAIN && TAILQ_EMPTY(&w->tasks) &&
+             mst_lane_idle(&w->dial.lane))
+        mst_worker_end(w, MST_EXIT_OK, "%s", mst_worker_drained(w));
+    else if (w->draining && w->dial.state != MST_DIAL_ON &&
+             TAILQ_EMPTY(&w->tasks) &&
+             (!w->dial.known || mst_lane_idle(&w->dial.lane)))
+        /* nobody to tell, nothing to do */
+        mst_worker_end(w, MST_EXIT_SIGNAL + SIGTERM, "terminated by SIGTERM");
 }
 
 /* The connection ended, or an attempt did: begin the next epoch, or give up. */
@@ -128,25 +141,30 @@ static void look_at_connection(mst_worker *w)
     mst_loop_time(&w->loop, &w->tick, now + TICK_MS);
 }
 
-static void on_tick(void *arg, mst_timer *timer)
+static void look(mst_worker *w)
 {
-    mst_worker *w = (mst_worker *)arg;
-    const int64_t now = mst_now_ms();
-    const mst_record beat = {.kind = MST_HEARTBEAT};
-
-    if (w->dial.state != MST_DIAL_ON || w->heartbeat_ms == 0)
-        return;
-    if (now - w->dial.lane.heard_ms >= w->heartbeat_ms)
-        mst_worker_end(w, MST_EXIT_SILENT, "the manager was silent for %.1f s",
-                       (double)w->heartbeat_ms / 1000);
-    if (now - w->dial.lane.sent_ms >= w->heartbeat_ms / 4)
-        mst_lane_put(&w->dial.lane, &beat);
-    mst_loop_time(&w->loop, timer, now + w->heartbeat_ms / 4);
+    look_at_connection(w);
+    look_for_end(w);
 }
 
+static int64_t patience(const mst_worker *w)
+{
+    return mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
+}
+
+/* While the main thread is in a handler this one looks at all there is. */
 static bool work(void *arg)
 {
-    return mst_dial_work(&((mst_worker *)arg)->dial);
+    mst_worker *w = (mst_worker *)arg;
+
+    if (w->here && !w->over)
+        look(w);
+    if (!w->over)
+        return mst_dial_work(&w->dial);
+    if (w->here && w->stuck.timed.place == 0 &&
+        !mst_loop_time(&w->loop, &w->stuck, patience(w)))
+        w->stuck.fn(w, &w->stuck);
+    return false;
 }
 
 /* Our own comes from mst_executor_cancel and only has to end a blocking system
@@ -175,40 +193,6 @@ static void set_signals(mst_worker *w)
     sigaction(SIGINT, &action, NULL);
 }
 
-static muster_err set_up(mst_worker *w, muster_error *err)
-{
-    muster_ctx ctx = {.rank = w->cookie.rank,
-                      .incarnation = w->cookie.incarnation,
-                      .session = w->cookie.session,
-                      .count = 1,
-                      .until_ms = MST_NEVER};
-    muster_err rc = mst_loop_init(&w->loop, work, w, err);
-
-    if (rc != MUSTER_OK)
-        return rc;
-    TAILQ_INIT(&w->tasks);
-    mst_blobs_init(&w->blobs);
-    mst_asking_init(w);
-    w->tick.fn = on_tick;
-    w->tick.arg = w;
-    w->escalate.fn = mst_worker_escalate;
-    w->escalate.arg = w;
-    w->dial.record = mst_worker_record;
-    w->dial.arg = w;
-    set_signals(w);
-    rc = mst_registry_collect("the worker program", &ctx, err);
-    if (rc == MUSTER_OK && w->line_fd >= 0) {
-        w->line = (mst_watch){heard_line, w, -1};
-        rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
-                          EPOLLIN | EPOLLRDHUP, err);
-    }
-    if (rc == MUSTER_OK && w->line_fd < 0)
-        rc = mst_output_start(w, err);
-    if (rc == MUSTER_OK)
-        rc = mst_dial_init(&w->dial, &w->loop.poll, &w->cookie, err);
-    return rc;
-}
-
 /* The last word, behind results and output. */
 static void say_bye(mst_worker *w)
 {
@@ -225,25 +209,9 @@ static void say_bye(mst_worker *w)
     mst_lane_flush(&w->dial.lane);
 }
 
-/* Handlers return or are left; results that are ready still go out. */
-static void wind_up(mst_worker *w)
+/* A handler did not return in time: it is left. */
+static _Noreturn void leave_stuck(mst_worker *w)
 {
-    const int64_t until =
-        mst_until_ms(w->grace_ms > 0 ? w->grace_ms : LINGER_MS);
-
-    mst_asking_close(w);
-    if (!w->has_executor || mst_executor_stop(&w->executor, until)) {
-        mst_registry_end();
-        fflush(NULL);
-        say_bye(w);
-        mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
-        mst_worker_free_jobs(w);
-        mst_asking_fini(w);
-        mst_blobs_fini(&w->blobs);
-        wake_fd = -1;
-        mst_loop_fini(&w->loop);
-        return;
-    }
     if (w->status == MST_EXIT_OK) {
         w->status = MST_EXIT_STUCK;
         snprintf(w->why, sizeof(w->why), "a handler did not return in time");
@@ -255,16 +223,117 @@ static void wind_up(mst_worker *w)
     _exit(w->status);
 }
 
+static void on_stuck(void *arg, mst_timer *timer)
+{
+    mst_worker *w = (mst_worker *)arg;
+
+    (void)timer;
+    if (!w->here)
+        return;
+    if (w->status != MST_EXIT_OK)
+        mst_note_why(w->why);
+    leave_stuck(w);
+}
+
+static muster_err set_up(mst_worker *w, muster_error *err)
+{
+    muster_ctx ctx = {.rank = w->cookie.rank,
+                      .incarnation = w->cookie.incarnation,
+                      .session = w->cookie.session,
+                      .count = 1,
+                      .until_ms = MST_NEVER};
+    muster_err rc;
+
+    mst_meter_open(&w->meter, "/proc/self", "/proc/self");
+    rc = mst_loop_init(&w->loop, work, w, err);
+    if (rc != MUSTER_OK)
+        return rc;
+    TAILQ_INIT(&w->tasks);
+    mst_blobs_init(&w->blobs);
+    mst_asking_init(w);
+    w->tick.fn = mst_worker_beat;
+    w->tick.arg = w;
+    w->escalate.fn = mst_worker_escalate;
+    w->escalate.arg = w;
+    w->stuck.fn = on_stuck;
+    w->stuck.arg = w;
+    w->loop.hold_ms = HOLD_MS;
+    w->dial.record = mst_worker_record;
+    w->dial.arg = w;
+    set_signals(w);
+    rc = mst_registry_collect("the worker program", &ctx, err);
+    if (rc == MUSTER_OK && w->line_fd >= 0) {
+        w->line = (mst_watch){heard_line, w, -1};
+        rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
+                          EPOLLIN | EPOLLRDHUP, err);
+    }
+    if (rc == MUSTER_OK && w->line_fd < 0)
+        rc = mst_output_start(w, err);
+    if (rc == MUSTER_OK)
+        rc = mst_dial_init(&w->dial, &w->loop.poll, &w->cookie, err);
+    return rc;
+}
+
+/* Handlers return or are left; results that are ready still go out. */
+static void wind_up(mst_worker *w)
+{
+    const int64_t until = patience(w);
+
+    mst_asking_close(w);
+    if (w->loop.has_thread) {
+        mst_loop_rise(&w->loop);
+        mst_loop_stop(&w->loop);
+    }
+    if (!w->has_executor || mst_executor_stop(&w->executor, until)) {
+        mst_registry_end();
+        fflush(NULL);
+        say_bye(w);
+        mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
+        mst_worker_free_jobs(w);
+        mst_asking_fini(w);
+        mst_blobs_fini(&w->blobs);
+        mst_meter_close(&w->meter);
+        wake_fd = -1;
+        mst_loop_fini(&w->loop);
+        return;
+    }
+    leave_stuck(w);
+}
+
+/* A handler runs where its call was read. */
+static void run_here(mst_worker *w)
+{
+    w->here = true;
+    mst_loop_rise(&w->loop);
+    (void)mst_executor_run_held(&w->executor);
+    mst_loop_sit(&w->loop);
+    w->here = false;
+}
+
+static muster_err begin(mst_worker *w, muster_error *err)
+{
+    const muster_err rc = set_up(w, err);
+
+    if (rc != MUSTER_OK)
+        return rc;
+    mst_crash_stack();
+    mst_loop_sit(&w->loop);
+    return mst_loop_start(&w->loop, err);
+}
+
 int mst_worker_run(mst_worker *w)
 {
     muster_error err;
 
-    if (set_up(w, &err) != MUSTER_OK)
+    if (begin(w, &err) != MUSTER_OK)
         mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
     while (!w->over) {
-        look_at_connection(w);
-        look_for_end(w);
-        if (!w->over)
+        look(w);
+        if (w->over)
+            break;
+        if (w->has_executor && mst_executor_holds(&w->executor))
+            run_here(w);
+        else
             mst_loop_turn(&w->loop, MST_NEVER);
     }
     if (w->status != MST_EXIT_OK)

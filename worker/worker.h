@@ -6,6 +6,7 @@
 
 #include <muster/muster.h>
 
+#include "base/usage.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -46,6 +47,8 @@ typedef struct mst_task {
     bool post;                 /* only a failure is answered        */
     bool unwanted;             /* cancelled: nothing is answered    */
     bool orphan;               /* the manager knows nothing of it   */
+    bool back;                 /* handed back: it has not begun     */
+    bool interrupted;          /* at the end of a drain             */
     char name[];               /* terminated                        */
 } mst_task;
 
@@ -69,7 +72,11 @@ typedef struct mst_worker {
     mst_blobs blobs;
     muster asking;
     mst_cookie cookie;
-    mst_timer tick, escalate, output;
+    mst_timer tick, escalate, output, stuck;
+    mst_timer drain;      /* its grace is over */
+    bool draining;        /* hands back what has not begun */
+    bool interrupted;     /* ...and told handlers to give up */
+    bool by_signal;       /* SIGTERM; else by the manager */
     uint32_t output_room; /* of what is printed: may be sent */
     mst_watch line;       /* the inherited socket: its end is the manager's */
     int line_fd;          /* -1: none */
@@ -79,6 +86,9 @@ typedef struct mst_worker {
     mst_ending ending;
     int64_t away_ms; /* since when there is no connection */
     int64_t heartbeat_ms, grace_ms;
+    int64_t told_ms, due_ms; /* figures went out; the next tick is due */
+    mst_meter meter;
+    bool here; /* the main thread runs a handler; another drives */
     bool over;
     int status; /* the exit status, once it is over */
     char why[MUSTER_ERROR_TEXT];
@@ -92,6 +102,18 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 void mst_worker_record(void *worker, const mst_record *record);
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
+
+/* beating.c: heartbeats, and with them how it goes. */
+void mst_worker_beat(void *worker, mst_timer *timer);
+void mst_worker_tell(mst_worker *w); /* the figures, now */
+/* draining.c: the end that is announced. */
+void mst_worker_drain(mst_worker *w, bool by_signal);
+void mst_worker_drain_faster(mst_worker *w); /* interrupt, then end */
+void mst_worker_drain_say(mst_worker *w);    /* on a new connection, too */
+const char *mst_worker_drained(const mst_worker *w);
+/* Instead of running it: true, it was handed back. */
+bool mst_worker_hands_back(mst_worker *w, mst_task *task);
+void mst_worker_answer(mst_worker *w, mst_task *task);
 
 /* interrupting.c: handlers that are to give up. */
 void mst_worker_interrupt(mst_worker *w, const mst_record *record);

@@ -36,7 +36,7 @@ typedef enum muster_err {
     MUSTER_EREMOTE,    /* the handler ran and failed; see muster_error.remote */
     MUSTER_ENOHANDLER, /* no module on that worker has such a handler      */
     MUSTER_EWORKER,  /* there is no ready worker of that rank, or none at all */
-    MUSTER_EQUORUM,  /* fewer workers came up than were needed           */
+    MUSTER_EQUORUM,  /* too few workers came up, or too many were lost   */
     MUSTER_EMODULE,  /* a module is missing, broken or of another version */
     MUSTER_EPROTO,   /* bytes from outside that are not our protocol     */
     MUSTER_EREFUSED, /* the other side is of another version, or unknown */

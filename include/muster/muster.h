@@ -75,6 +75,11 @@ typedef struct muster_event {
     muster_state from;
     muster_state to;
     const char *text; /* why, one sentence, may be ""; valid in the callback */
+    muster_err code;  /* LOST: MUSTER_ELOST; else MUSTER_OK */
+    int64_t mono_ms;  /* when, on CLOCK_MONOTONIC */
+    int64_t time_ms;  /* when, since 1970, by this machine's clock */
+    const struct muster_info *info; /* what was known of it; valid in the
+                                       callback */
 } muster_event;
 
 /* How far a launch is: told when that changes, but not more often than each
@@ -131,11 +136,16 @@ typedef struct muster_options {
     uint16_t port;              /* 0: any free port                           */
     uint32_t threads;           /* handlers at a time on each worker; 1       */
     uint32_t serve_threads;     /* handlers at a time on the manager; 1       */
+    uint32_t replace;           /* successors in all: a worker that was ready
+                                   and is lost, or drains, gets one of its
+                                   rank and the next incarnation; see
+                                   muster_launch. 0: none                     */
     int64_t pending_timeout_ms; /* launch: until ready; 180,000           */
     int64_t heartbeat_timeout_ms; /* silence that counts as death; 30,000;
                                      0 = never, for debuggers               */
     int64_t call_timeout_ms;    /* default deadline of operations; FOREVER    */
-    int64_t grace_ms;           /* close: for handlers to return; 1,000       */
+    int64_t grace_ms;           /* for handlers to return when all is closed,
+                                   or when their worker gets SIGTERM; 1,000   */
     const char *const *env;     /* "NAME=VALUE", NULL-terminated, added to a
                                    worker's otherwise clean environment; NULL */
     const char *const *modules; /* paths on the worker's side, loaded by every
@@ -153,7 +163,7 @@ typedef struct muster_options {
 #define MUSTER_OPTIONS_INIT                                                    \
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
-            0, 1, 1, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL,    \
+            0, 1, 1, 0, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL, \
             MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                      \
     }
 
@@ -215,6 +225,16 @@ MUSTER_API const char *muster_session(const muster *m);
  * over, or when those that are still alive are all ready. Workers that are
  * not ready by then are ended; each has an event and a verdict.
  *
+ * With options.replace a worker that was ready and is lost, or drains (it got
+ * SIGTERM, or its Pod is being deleted), has a successor: the same rank, the
+ * next incarnation, all modules and blobs before its first call. Calls of the
+ * one that was lost end with MUSTER_ELOST; calls to MUSTER_ANY wait for the
+ * successor when there is nobody else. One that did not live for 5 s makes the
+ * next one wait, twice as long each time. When options.replace of them were
+ * started and one more worker is lost, the run is over: every operation,
+ * outstanding or later, ends with MUSTER_EQUORUM and says what was lost last.
+ * Those that are removed are not replaced.
+ *
  * Thread:  any. Several launches may run at once.
  * Success: at least min are ready.
  * Errors:  MUSTER_EQUORUM  fewer; the text says why the first one is missing.
@@ -259,6 +279,27 @@ MUSTER_API uint32_t muster_size(muster *m);
 MUSTER_API size_t muster_ranks(muster *m, uint32_t *ranks, size_t max);
 
 #define MUSTER_NAME_TEXT 128
+#define MUSTER_UNKNOWN UINT64_MAX
+
+/* How a worker does, by its own word: measured at each of its heartbeats (4 in
+ * each heartbeat time-out), and each second while a handler runs. Without a
+ * control group (1 or 2) memory_bytes is rss_bytes, and what is counted is not
+ * known. */
+typedef struct muster_health {
+    int64_t age_ms; /* since it was measured; -1: never, and what follows is
+                       MUSTER_UNKNOWN or 0 */
+    uint64_t memory_bytes;       /* of its control group, page cache too      */
+    uint64_t memory_limit_bytes; /* the nearest there is; 0 = none            */
+    uint64_t rss_bytes;          /* of the process itself                     */
+    uint64_t oom_kills;          /* processes of the group that were killed for
+                                    want of memory, since it was made         */
+    uint64_t throttled;          /* periods in which the cpu limit held it
+                                    back                                      */
+    uint64_t throttled_us;       /* microseconds of that                      */
+    uint32_t handlers;           /* that run, or wait for calls of theirs     */
+    int64_t handler_ms;          /* since the oldest of them began, or 0      */
+    char handler[64];            /* its name, cut; or ""                      */
+} muster_health;
 
 typedef struct muster_info {
     uint32_t rank;
@@ -269,7 +310,9 @@ typedef struct muster_info {
     int64_t silent_ms;               /* since it was last heard, or -1     */
     int exit_status;                 /* when it has exited, else -1        */
     int exit_signal;                 /* when a signal ended it, else 0     */
-    char name[MUSTER_NAME_TEXT];     /* "worker 3", Pod name               */
+    char name[MUSTER_NAME_TEXT];     /* "pid 4711", Pod name               */
+    char node[MUSTER_NAME_TEXT];     /* node or host it runs on, or ""     */
+    muster_health health;            /* when it was last heard             */
     char verdict[MUSTER_ERROR_TEXT]; /* why it ended, or ""                */
 } muster_info;
 
@@ -293,7 +336,8 @@ MUSTER_API muster_err muster_worker_info(muster *m, uint32_t rank,
 MUSTER_API size_t muster_list(muster *m, muster_info *infos, size_t max);
 
 /* Write what muster_list tells as a table, as ps(1) does: rank, state, process,
- * calls outstanding, seconds since it was last heard, name, and why it ended.
+ * calls outstanding, seconds since it was last heard, memory, name, the handler
+ * that runs, and why it ended.
  * What SIGUSR1 does in `muster run`.
  *
  * Thread:  any.
@@ -349,7 +393,8 @@ extern "C" {
 /* -------------------------------------------------------------- output -- */
 
 /* A ready-made options.on_output: writes "From worker N:\t" and the line to
- * standard output or standard error, whichever the worker used. */
+ * standard output or standard error, whichever the worker used. A terminal
+ * gets no control characters but those of colours; a file gets every byte. */
 MUSTER_API void muster_print_output(void *arg, uint32_t rank, int stream,
                                     const char *line, size_t len);
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/tame.h"
+
 static const char *const names[MUSTER_ERRORS] = {
     [MUSTER_OK] = "success",
     [MUSTER_EINVAL] = "invalid argument",
@@ -72,9 +74,7 @@ void mst_sentence(char *text, size_t bytes, const char *format, va_list args)
         text[0] = '\0';
     else if ((size_t)n >= bytes)
         text[whole_characters(text, bytes - 1)] = '\0';
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
+    mst_tame(text);
 }
 
 static void clear(muster_error *err, muster_err code)

@@ -37,7 +37,7 @@
 #include "bulk/payload.h"
 #include "bulk/seal.h"
 
-#define MST_BULK_MIN ((size_t)64 << 10)    /* a smaller payload takes the lane */
+#define MST_BULK_MIN ((size_t)64 << 10) /* a smaller payload takes the lane */
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
 #define MST_BULK_MOST (UINT64_C(1) << 46)  /* bytes of a payload */
 #define MST_BULK_HEAD 32u                  /* of a frame */
@@ -52,10 +52,10 @@ typedef struct mst_incoming mst_incoming;
 typedef struct mst_bulk {
     mst_poll *poll;
     uint8_t session[MST_SESSION_BYTES];
-    uint32_t rank;       /* of this process */
-    uint64_t last;       /* transfer that was begun here */
-    uint64_t sealed;     /* bytes, counted for tests */
-    void *spare[16];     /* chunk buffers that were used */
+    uint32_t rank;   /* of this process */
+    uint64_t last;   /* transfer that was begun here */
+    uint64_t sealed; /* bytes, counted for tests */
+    void *spare[16]; /* chunk buffers that were used */
     unsigned nspare;
 } mst_bulk;
 
@@ -89,10 +89,10 @@ struct mst_transfer {
     struct mst_sealed {
         uint8_t tag[MST_SEAL_TAG];
         unsigned char *body; /* NULL: not sealed yet, or given back */
-    } *chunks; /* NULL when nothing is sealed */
+    } * chunks;              /* NULL when nothing is sealed */
 };
 
-uint32_t mst_bulk_count(uint64_t total);              /* chunks */
+uint32_t mst_bulk_count(uint64_t total);                /* chunks */
 size_t mst_bulk_length(uint64_t total, uint32_t index); /* bytes of one */
 
 /* The transfer of a payload by a cipher: the one that has begun, if no chunk
@@ -114,8 +114,8 @@ struct mst_flow {
     mst_transfer *transfer;
     mst_carrier *carrier;
     mst_out *out;
-    uint32_t sent; /* frames that are written */
-    uint32_t got;  /* that the peer has said to have */
+    uint32_t sent;     /* frames that are written */
+    uint32_t got;      /* that the peer has said to have */
     uint32_t failures; /* AGAIN without progress */
     bool active;       /* it has frames to write, or its last one */
     bool begun;        /* a frame is being written */
@@ -166,14 +166,15 @@ struct mst_incoming {
     LIST_ENTRY(mst_incoming) link;
     mst_carrier *carrier;
     uint64_t transfer;
-    uint64_t id;    /* of the call */
-    void *owner;    /* whoever waits for it; NULL: it is thrown away */
-    bool ended;     /* no more frames come */
+    uint64_t id; /* of the call */
+    void *owner; /* whoever waits for it; NULL: it is thrown away */
+    bool ended;  /* no more frames come */
     void (*arrived)(mst_incoming *in); /* all is there; frees it afterwards */
     uint64_t total;
     uint32_t count, have, told; /* chunks; those that are said GOT */
     mst_seal *seal;
-    unsigned char *data; /* total + 1 bytes, the last one zero; NULL: no memory */
+    unsigned char
+        *data; /* total + 1 bytes, the last one zero; NULL: no memory */
 };
 
 /* An announced transfer begins. NULL with *rc:
@@ -222,7 +223,8 @@ void mst_carrier_init(mst_carrier *carrier, mst_bulk *bulk, mst_lane *lane,
                       const mst_carrier_calls *calls, void *arg);
 /* The lane ends: all flows and what comes in are forgotten without a word. */
 void mst_carrier_fini(mst_carrier *carrier);
-/* The stream is there; what was lost with the last one comes again. Takes fd. */
+/* The stream is there; what was lost with the last one comes again. Takes fd.
+ */
 muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err);
 /* The stream is no good. */
 void mst_carrier_broken(mst_carrier *carrier);

@@ -225,9 +225,8 @@ static void ask_again(mst_carrier *carrier)
     mst_incoming *in, *next;
 
     for (in = LIST_FIRST(&carrier->incoming); in != NULL; in = next) {
-        const mst_record again = {.kind = MST_AGAIN,
-                                  .transfer = in->transfer,
-                                  .count = in->have};
+        const mst_record again = {
+            .kind = MST_AGAIN, .transfer = in->transfer, .count = in->have};
 
         next = LIST_NEXT(in, link);
         if (in->owner == NULL)

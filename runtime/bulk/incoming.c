@@ -54,9 +54,9 @@ mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer)
 {
     mst_incoming *in;
 
-    LIST_FOREACH (in, &carrier->incoming, link)
-        if (in->transfer == transfer)
-            return in;
+    LIST_FOREACH(in, &carrier->incoming, link)
+    if (in->transfer == transfer)
+        return in;
     return NULL;
 }
 

@@ -12,7 +12,7 @@ typedef struct mst_payload {
     atomic_uint refs;
     const void *data;
     size_t len;
-    void *owned; /* freed with the payload, or NULL */
+    void *owned;                         /* freed with the payload, or NULL */
     LIST_HEAD(, mst_transfer) transfers; /* of bulk.h, loop thread only */
 } mst_payload;
 

@@ -77,13 +77,11 @@ static ssize_t write_frame(mst_pipe *pipe)
         pipe->written > MST_BULK_HEAD ? pipe->written - MST_BULK_HEAD : 0;
 
     if (pipe->written < MST_BULK_HEAD)
-        parts[message.msg_iovlen++] =
-            (struct iovec){pipe->frame.head + pipe->written,
-                           MST_BULK_HEAD - pipe->written};
+        parts[message.msg_iovlen++] = (struct iovec){
+            pipe->frame.head + pipe->written, MST_BULK_HEAD - pipe->written};
     if (pipe->frame.len > body)
-        parts[message.msg_iovlen++] =
-            (struct iovec){(unsigned char *)pipe->frame.body + body,
-                           pipe->frame.len - body};
+        parts[message.msg_iovlen++] = (struct iovec){
+            (unsigned char *)pipe->frame.body + body, pipe->frame.len - body};
     return sendmsg(pipe->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -204,8 +202,8 @@ static bool end_body(mst_pipe *pipe)
 
     pipe->in = NULL;
     pipe->have = 0;
-    return in == NULL || mst_incoming_chunk(in, pipe->index,
-                                            pipe->head + MST_BULK_HEAD / 2);
+    return in == NULL ||
+           mst_incoming_chunk(in, pipe->index, pipe->head + MST_BULK_HEAD / 2);
 }
 
 /* After bytes came. False: the stream is broken. */
@@ -229,10 +227,10 @@ static bool read_some(mst_pipe *pipe)
     while (budget > 0 && pipe->fd >= 0 && !pipe->paused) {
         const size_t off = pipe->have - MST_BULK_HEAD; /* in the body */
         const ssize_t n =
-            pipe->in_body ? recv(pipe->fd, pipe->to + off,
-                                 pipe->len - off, MSG_DONTWAIT)
-                          : recv(pipe->fd, pipe->head + pipe->have,
-                                 MST_BULK_HEAD - pipe->have, MSG_DONTWAIT);
+            pipe->in_body
+                ? recv(pipe->fd, pipe->to + off, pipe->len - off, MSG_DONTWAIT)
+                : recv(pipe->fd, pipe->head + pipe->have,
+                       MST_BULK_HEAD - pipe->have, MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -291,8 +289,8 @@ muster_err mst_pipe_open(mst_pipe *pipe, int fd, muster_error *err)
     muster_err rc;
 
     pipe->watch = (mst_watch){heard, pipe, -1};
-    rc = mst_poll_add(pipe->carrier->bulk->poll, &pipe->watch, fd, EPOLLIN,
-                      err);
+    rc =
+        mst_poll_add(pipe->carrier->bulk->poll, &pipe->watch, fd, EPOLLIN, err);
     if (rc != MUSTER_OK) {
         close(fd);
         return rc;

@@ -82,9 +82,9 @@ mst_transfer *mst_transfer_of(mst_bulk *bulk, mst_payload *payload,
 {
     mst_transfer *t;
 
-    LIST_FOREACH (t, &payload->transfers, of_payload)
-        if (t->kind == kind && t->first == 0)
-            return t;
+    LIST_FOREACH(t, &payload->transfers, of_payload)
+    if (t->kind == kind && t->first == 0)
+        return t;
     t = mst_calloc(1, sizeof(*t));
     if (t == NULL)
         return NULL;
@@ -147,8 +147,8 @@ void mst_transfer_settle(mst_transfer *t)
     }
     if (t->chunks == NULL)
         return;
-    LIST_FOREACH (flow, &t->flows, of_transfer)
-        if (flow->got < least)
-            least = flow->got;
+    LIST_FOREACH(flow, &t->flows, of_transfer)
+    if (flow->got < least)
+        least = flow->got;
     give_back(t, least);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
 #include "call/run.h"
@@ -107,13 +108,19 @@ static void enter(void *arg)
 
 /* ------------------------------------------------------------- threads -- */
 
-static void run_one(mst_executor *x, mst_job *job)
+/* With the lock held: take a job of this depth off its queue and run it. With
+ * `soon` its end is reported by one who looks at the loop next. */
+static void run_one(mst_executor *x, unsigned depth, bool soon)
 {
     const mst_wait_calls waits = {leave, enter, x};
-    const unsigned depth = job->ctx.depth;
+    mst_job *job = STAILQ_FIRST(&x->queues[depth]);
 
+    STAILQ_REMOVE_HEAD(&x->queues[depth], next);
+    x->nqueued--;
+    x->held = false;
     job->thread = pthread_self();
     job->begun = true;
+    job->begun_ms = mst_now_ms();
     x->begun[depth]++;
     x->nbegun++;
     x->nrunning++;
@@ -126,7 +133,7 @@ static void run_one(mst_executor *x, mst_job *job)
     pthread_mutex_lock(&x->lock);
     job->begun = false;
     pthread_mutex_unlock(&x->lock);
-    mst_loop_post(x->loop, &job->done, false); /* it may be gone now */
+    mst_loop_post(x->loop, &job->done, soon); /* it may be gone now */
     pthread_mutex_lock(&x->lock);
     x->begun[depth]--;
     x->nbegun--;
@@ -145,17 +152,13 @@ static void *thread(void *arg)
     pthread_mutex_lock(&x->lock);
     x->nstarting--;
     while (!x->stop) {
-        mst_job *job;
-
         if (!next_depth(x, &depth)) {
             x->nidle++;
             pthread_cond_wait(&x->work, &x->lock);
             x->nidle--;
             continue;
         }
-        job = STAILQ_FIRST(&x->queues[depth]);
-        STAILQ_REMOVE_HEAD(&x->queues[depth], next);
-        run_one(x, job);
+        run_one(x, depth, false);
     }
     pthread_cond_broadcast(&x->idle);
     pthread_mutex_unlock(&x->lock);
@@ -187,16 +190,50 @@ muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
                                   nplaces);
 }
 
-void mst_executor_submit(mst_executor *x, mst_job *job)
+void mst_executor_submit(mst_executor *x, mst_job *job, bool hold)
 {
     const unsigned depth = job->ctx.depth;
+    pthread_cond_t *whom;
 
     pthread_mutex_lock(&x->lock);
+    hold = hold && x->nbegun == 0 && x->nqueued == 0;
     job->running = true;
     STAILQ_INSERT_TAIL(&x->queues[depth], job, next);
+    x->nqueued++;
     if (depth > x->deepest)
         x->deepest = depth;
+    if (!hold && x->held) { /* somebody for the held one, too */
+        whom = offer(x);
+        if (whom != NULL)
+            pthread_cond_signal(whom);
+    }
+    x->held = hold;
+    unlock_and_wake(x, hold ? NULL : offer(x));
+}
+
+bool mst_executor_holds(mst_executor *x)
+{
+    bool held;
+
+    pthread_mutex_lock(&x->lock);
+    held = x->held;
+    pthread_mutex_unlock(&x->lock);
+    return held;
+}
+
+bool mst_executor_run_held(mst_executor *x)
+{
+    unsigned depth;
+    bool some;
+
+    pthread_mutex_lock(&x->lock);
+    some = x->held && !x->stop && next_depth(x, &depth);
+    if (some)
+        run_one(x, depth, true);
+    if (x->stop)
+        pthread_cond_broadcast(&x->idle);
     unlock_and_wake(x, offer(x));
+    return some;
 }
 
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
@@ -211,6 +248,24 @@ void mst_executor_cancel(mst_executor *x, mst_job *job, int sig)
     pthread_mutex_unlock(&x->lock);
 }
 
+bool mst_executor_withdraw(mst_executor *x, mst_job *job)
+{
+    mst_jobs *queue = &x->queues[job->ctx.depth];
+    mst_job *one;
+
+    pthread_mutex_lock(&x->lock);
+    STAILQ_FOREACH (one, queue, next)
+        if (one == job)
+            break;
+    if (one != NULL) {
+        STAILQ_REMOVE(queue, job, mst_job, next);
+        x->nqueued--;
+        x->held = false; /* it may have been that one */
+    }
+    unlock_and_wake(x, offer(x));
+    return one != NULL;
+}
+
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job)
 {
     bool begun;
@@ -219,6 +274,16 @@ bool mst_executor_has_begun(mst_executor *x, const mst_job *job)
     begun = job->begun;
     pthread_mutex_unlock(&x->lock);
     return begun;
+}
+
+int64_t mst_executor_begun_ms(mst_executor *x, const mst_job *job)
+{
+    int64_t since;
+
+    pthread_mutex_lock(&x->lock);
+    since = job->begun ? job->begun_ms : MST_NEVER;
+    pthread_mutex_unlock(&x->lock);
+    return since;
 }
 
 bool mst_executor_stop(mst_executor *x, int64_t until_ms)

@@ -34,8 +34,9 @@ typedef struct mst_job {
     const void *body; /* aligned for any type, never NULL */
     size_t len;
     uint64_t id;
-    bool running; /* submitted, and done has not run */
-    bool begun;   /* guarded by the executor's lock: on a thread */
+    bool running;     /* submitted, and done has not run */
+    bool begun;       /* guarded by the executor's lock: on a thread */
+    int64_t begun_ms; /* the same: since when */
     pthread_t thread;
     muster_err code;
     int remote;
@@ -61,6 +62,8 @@ typedef struct mst_executor {
     unsigned nplaces, nrunning;         /* that do not wait */
     unsigned nbegun, nreturning;        /* returning: want a place again */
     unsigned nidle, nstarting;          /* threads */
+    unsigned nqueued;
+    bool held; /* the only job waits for the one who submitted it */
     pthread_t *threads;
     unsigned nthreads, room;
     bool stop;
@@ -71,15 +74,27 @@ typedef struct mst_executor {
 muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
                               const mst_thread_calls *calls, muster_error *err);
 
-/* Run a job: its handler, or one of ours. Loop. */
-void mst_executor_submit(mst_executor *x, mst_job *job);
+/* Run a job: its handler, or one of ours. Loop. With `hold`, and when nothing
+ * else runs or waits, no thread is told: mst_executor_run_held, or the next
+ * submit, has to follow soon. */
+void mst_executor_submit(mst_executor *x, mst_job *job, bool hold);
+
+/* Run the job that is held on this thread. False: there is none. */
+bool mst_executor_run_held(mst_executor *x);
+bool mst_executor_holds(mst_executor *x);
 
 /* Loop: tell a job to end; with `sig`, by that signal to its thread if it
  * runs on one. */
 void mst_executor_cancel(mst_executor *x, mst_job *job, int sig);
 
+/* Take back a job that has not begun; false: it has. Loop. */
+bool mst_executor_withdraw(mst_executor *x, mst_job *job);
+
 /* It is on a thread: its handler runs, or waits. Loop. */
 bool mst_executor_has_begun(mst_executor *x, const mst_job *job);
+
+/* Since when it is on a thread; MST_NEVER: it is not. Loop. */
+int64_t mst_executor_begun_ms(mst_executor *x, const mst_job *job);
 
 /* No more jobs: those that have not begun are dropped. Wait for the running
  * ones until then. False: one still runs. */

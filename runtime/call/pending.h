@@ -22,6 +22,13 @@ typedef struct mst_pending {
     size_t n;
 } mst_pending;
 
+/* The place in an id: 1 .. as many as there ever were at a time, rounded up to
+ * a power of two. */
+static inline uint32_t mst_pending_place(uint64_t id)
+{
+    return (uint32_t)id;
+}
+
 uint64_t mst_pending_add(mst_pending *table, void *item);     /* 0: no memory */
 void *mst_pending_get(const mst_pending *table, uint64_t id); /* NULL: none */
 void *mst_pending_remove(mst_pending *table, uint64_t id);    /* NULL: none */

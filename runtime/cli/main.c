@@ -11,11 +11,13 @@
 
 static const char help[] =
     "Usage: muster run [OPTION]... SCRIPT.so [ARG]...\n"
+    "       muster bench [OPTION]...\n"
     "       muster clean [OPTION]...\n"
     "       muster --help | --version\n"
     "Run C functions on workers: child processes here, Pods in Kubernetes.\n"
     "\n"
     "  run    start workers, ship SCRIPT.so to them, call its muster_main\n"
+    "  bench  measure launch, calls, broadcast and gather on workers\n"
     "  clean  delete what crashed managers have left in Kubernetes\n"
     "\n"
     "`muster VERB --help` tells more.\n";
@@ -40,6 +42,8 @@ int main(int argc, char **argv)
     mst_first();
     if (strcmp(verb, "run") == 0)
         return mst_cli_run(argc - 1, argv + 1);
+    if (strcmp(verb, "bench") == 0)
+        return mst_cli_bench(argc - 1, argv + 1);
     if (strcmp(verb, "clean") == 0)
         return mst_cli_clean(argc - 1, argv + 1);
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 ||

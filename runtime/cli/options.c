@@ -4,25 +4,59 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 
-static const char help[] =
+static const char run_help[] =
     "Usage: muster run [OPTION]... SCRIPT.so [ARG]...\n"
     "Start workers, ship SCRIPT.so to each, call its muster_main here, and "
     "end\n"
     "everything. The exit status is what muster_main returns.\n"
-    "\n"
-    "  -n, --workers N           how many (default: processors of this "
-    "machine)\n"
+    "\n";
+static const char run_only_help[] =
     "      --min M               go on with M when not all come up (default: "
     "N)\n"
+    "      --output MODE         lines of workers: tag (\"From worker N:\"), "
+    "plain,\n"
+    "                            none, or dir=DIR: DIR/worker-N.log each\n"
+    "                            (default: tag)\n"
+    "      --timestamps          begin each such line with the time, in UTC\n"
+    "      --events FILE         each change of a worker's state as a line of "
+    "JSON;\n"
+    "                            see muster-events(5)\n"
+    "      --dry-run             print the Secret and the Pods as JSON; "
+    "create\n"
+    "                            nothing\n";
+
+static const char bench_help[] =
+    "Usage: muster bench [OPTION]...\n"
+    "Start workers, measure what they can do, print a table, and end them: "
+    "the time\n"
+    "to launch, of a call, calls and map items a second, broadcast and gather "
+    "by\n"
+    "size. Takes some 25 seconds and the launch.\n"
+    "\n";
+static const char bench_only_help[] =
+    "      --quick               a few seconds; numbers are rough\n"
+    "      --json                print JSON, see muster-bench(1); no table\n"
+    "      --plot FILE           write an SVG: size against time and "
+    "bandwidth\n";
+
+static const char common_help[] =
+    "  -n, --workers N           how many (default: processors of this "
+    "machine)\n"
     "      --launcher WHICH      auto, local, k8s or join (default: auto)\n"
     "      --threads K           handlers at a time on each worker (default: "
     "1)\n"
+    "      --replace[=BUDGET]    start a successor for a worker that is lost "
+    "or\n"
+    "                            drains, BUDGET times in all (default: 2 N)\n"
+    "      --grace S             seconds for handlers to return when their\n"
+    "                            worker drains or the run ends (default: 1)\n"
     "      --pending-timeout S   seconds for workers to come up (default: "
     "180)\n"
     "      --heartbeat-timeout S seconds of silence that count as death;\n"
@@ -37,11 +71,6 @@ static const char help[] =
     "      --advertise ADDRESS   where workers connect to (default: what is "
     "bound)\n"
     "      --join-dir DIR        for join files (default: ./muster-SESSION)\n"
-    "      --output MODE         lines of workers: tag (\"From worker N:\"), "
-    "plain,\n"
-    "                            none, or dir=DIR: DIR/worker-N.log each\n"
-    "                            (default: tag)\n"
-    "      --timestamps          begin each such line with the time, in UTC\n"
     "      --log-level L         error, warn, info or debug (default: warn)\n"
     "  -h, --help                show this\n"
     "\n"
@@ -64,25 +93,46 @@ static const char help[] =
     "                            who may read the Pod then sees the cookie\n"
     "      --kubeconfig FILE     as for kubectl\n"
     "      --context NAME        of the kubeconfig\n"
-    "      --dry-run             print the Secret and the Pods as JSON; "
-    "create\n"
-    "                            nothing\n"
     "\n"
     "Each option that has a value can be given as an environment variable, "
     "too:\n"
     "MUSTER_IMAGE, MUSTER_PENDING_TIMEOUT and so on. The command line wins.\n"
-    "\n"
+    "\n";
+
+static const char run_end_help[] =
     "Exit status: muster_main's; or 64 usage, 66 SCRIPT.so cannot be loaded,\n"
-    "69 launch failed, 128+N ended by signal N.\n"
+    "69 launch failed, 73 the --events file cannot be written, 128+N ended by "
+    "signal N.\n"
     "\n"
     "^C (SIGINT) cancels the work, so that muster_main can end; a second one,\n"
     "5 s, SIGTERM or SIGHUP end everything. SIGUSR1 lists the workers.\n";
+static const char bench_end_help[] =
+    "Exit status: 0; 64 usage, 66 the module bench.so cannot be loaded, 69 "
+    "launch\n"
+    "failed, 70 a worker was lost or a call failed, 73 FILE cannot be "
+    "written,\n"
+    "128+N ended by signal N.\n";
 
-static int usage(const char *format, const char *what)
+static int show_help(const mst_run_options *o)
 {
-    fprintf(stderr, "muster run: ");
+    const bool run = o->verb == MST_VERB_RUN;
+
+    printf("%s%s%s%s", run ? run_help : bench_help,
+           run ? run_only_help : bench_only_help, common_help,
+           run ? run_end_help : bench_end_help);
+    return fflush(stdout) != 0;
+}
+
+static const char *verb_of(const mst_run_options *o)
+{
+    return o->verb == MST_VERB_RUN ? "run" : "bench";
+}
+
+static int usage(const mst_run_options *o, const char *format, const char *what)
+{
+    fprintf(stderr, "muster %s: ", verb_of(o));
     fprintf(stderr, format, what);
-    fprintf(stderr, "; see muster run --help\n");
+    fprintf(stderr, "; see muster %s --help\n", verb_of(o));
     return MST_CLI_USAGE;
 }
 
@@ -102,8 +152,21 @@ enum {
     OPTION_COOKIE_VIA,
     OPTION_KUBECONFIG,
     OPTION_CONTEXT,
-    OPTION_DRY_RUN
+    OPTION_DRY_RUN,
+    OPTION_QUICK,
+    OPTION_JSON,
+    OPTION_PLOT
 };
+
+/* Has the verb this option? */
+static bool has_option(mst_verb verb, int c)
+{
+    if (c == OPTION_QUICK || c == OPTION_JSON || c == OPTION_PLOT)
+        return verb == MST_VERB_BENCH;
+    if (c == 'm' || c == 'o' || c == 'T' || c == 'E' || c == OPTION_DRY_RUN)
+        return verb == MST_VERB_RUN;
+    return true;
+}
 
 static bool to_number(const char *text, unsigned long most, unsigned long *out)
 {
@@ -114,6 +177,12 @@ static bool to_number(const char *text, unsigned long most, unsigned long *out)
     errno = 0;
     *out = strtoul(text, &end, 10);
     return errno == 0 && *end == '\0' && *out <= most;
+}
+
+static bool is_number(const char *text)
+{
+    return text != NULL && text[0] != '\0' &&
+           text[strspn(text, "0123456789")] == '\0';
 }
 
 static bool to_u32(const char *text, uint32_t *out)
@@ -235,6 +304,19 @@ static bool set_kube_option(mst_run_options *o, int c, const char *value)
     }
 }
 
+static bool set_bench_option(mst_run_options *o, int c, const char *value)
+{
+    if (c == OPTION_QUICK)
+        o->quick = true;
+    else if (c == OPTION_JSON)
+        o->json = true;
+    else if (c == OPTION_PLOT)
+        o->plot = value;
+    else
+        return set_kube_option(o, c, value);
+    return c != OPTION_PLOT || value[0] != '\0';
+}
+
 static bool set_option(mst_run_options *o, int c, const char *value)
 {
     static const char *const launchers[] = {"auto", "local", "k8s", "join",
@@ -251,6 +333,12 @@ static bool set_option(mst_run_options *o, int c, const char *value)
         return to_u32(value, &o->min);
     case 't':
         return to_u32(value, &o->open.threads);
+    case 'r':
+        o->replaces = value == NULL;
+        o->open.replace = 0;
+        return value == NULL || to_u32(value, &o->open.replace);
+    case 'g':
+        return to_ms(value, &o->open.grace_ms);
     case 'p':
         return to_ms(value, &o->open.pending_timeout_ms) &&
                o->open.pending_timeout_ms > 0;
@@ -274,6 +362,9 @@ static bool set_option(mst_run_options *o, int c, const char *value)
     case 'T':
         o->timestamps = true;
         return true;
+    case 'E':
+        o->events = value;
+        return value[0] != '\0';
     case 'P':
         if (!to_number(value, 65535, &port))
             return false;
@@ -290,7 +381,7 @@ static bool set_option(mst_run_options *o, int c, const char *value)
         o->open.log_level = (muster_level)choice;
         return true;
     default:
-        return set_kube_option(o, c, value);
+        return set_bench_option(o, c, value);
     }
 }
 
@@ -312,14 +403,24 @@ static int from_environment(const struct option *longs, mst_run_options *o)
     for (; longs->name != NULL; longs++) {
         variable_of(longs->name, name, sizeof(name));
         value = longs->has_arg != no_argument ? getenv(name) : NULL;
-        if (value == NULL || value[0] == '\0')
+        if (value == NULL || value[0] == '\0' ||
+            !has_option(o->verb, longs->val))
             continue;
         if (!set_option(o, longs->val, value)) {
             snprintf(what, sizeof(what), "%s cannot be \"%.60s\"", name, value);
-            return usage("%s", what);
+            return usage(o, "%s", what);
         }
     }
     return -1;
+}
+
+uint32_t mst_cli_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
+    return 1;
 }
 
 int mst_cli_options(int argc, char **argv, mst_run_options *o)
@@ -329,6 +430,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"min", required_argument, NULL, 'm'},
         {"launcher", required_argument, NULL, 'l'},
         {"threads", required_argument, NULL, 't'},
+        {"replace", optional_argument, NULL, 'r'},
+        {"grace", required_argument, NULL, 'g'},
         {"pending-timeout", required_argument, NULL, 'p'},
         {"heartbeat-timeout", required_argument, NULL, 'b'},
         {"listen", optional_argument, NULL, 'a'},
@@ -337,6 +440,7 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"join-dir", required_argument, NULL, 'J'},
         {"output", required_argument, NULL, 'o'},
         {"timestamps", no_argument, NULL, 'T'},
+        {"events", required_argument, NULL, 'E'},
         {"log-level", required_argument, NULL, 'L'},
         {"image", required_argument, NULL, OPTION_IMAGE},
         {"pull-policy", required_argument, NULL, OPTION_PULL_POLICY},
@@ -351,6 +455,9 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
         {"context", required_argument, NULL, OPTION_CONTEXT},
         {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+        {"quick", no_argument, NULL, OPTION_QUICK},
+        {"json", no_argument, NULL, OPTION_JSON},
+        {"plot", required_argument, NULL, OPTION_PLOT},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
@@ -363,29 +470,37 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
     opterr = 0;
     while (at = -1, (c = getopt_long(argc, argv, "+:n:h", longs, &at)) != -1) {
         if (c == 'h')
-            return fputs(help, stdout) < 0 || fflush(stdout) != 0;
+            return show_help(o);
         if (c == 'V')
             return printf("muster %s\n", muster_version()) < 0 ||
                    fflush(stdout) != 0;
+        if (c == 'r' && optarg == NULL && is_number(argv[optind]))
+            optarg = argv[optind++];
         if (c == ':')
-            return usage("%s wants a value", argv[optind - 1]);
+            return usage(o, "%s wants a value", argv[optind - 1]);
         if (c == '?')
-            return usage("there is no option %s", argv[optind - 1]);
+            return usage(o, "there is no option %s", argv[optind - 1]);
+        if (!has_option(o->verb, c))
+            return usage(o, "there is no option --%s", longs[at].name);
         if (!set_option(o, c, optarg)) {
             snprintf(what, sizeof(what), "%s%s cannot be \"%.60s\"",
                      at < 0 ? "-" : "--", at < 0 ? "n" : longs[at].name,
                      optarg);
-            return usage("%s", what);
+            return usage(o, "%s", what);
         }
     }
-    if (optind == argc && !o->dry_run)
-        return usage("%s", "which script? give the path of a SCRIPT.so");
+    if (optind < argc && o->verb == MST_VERB_BENCH)
+        return usage(o, "%s is not expected", argv[optind]);
+    if (optind == argc && o->verb == MST_VERB_RUN && !o->dry_run)
+        return usage(o, "%s", "which script? give the path of a SCRIPT.so");
     o->script = argv[optind];
     o->nargs = argc - optind;
     o->args = argv + optind;
     if (o->n == 0)
-        return usage("%s", "-n must be at least 1");
+        return usage(o, "%s", "-n must be at least 1");
+    if (o->replaces)
+        o->open.replace = o->n > UINT32_MAX / 2 ? UINT32_MAX : 2 * o->n;
     if (o->min > o->n)
-        return usage("%s", "--min must not be more than -n");
+        return usage(o, "%s", "--min must not be more than -n");
     return -1;
 }

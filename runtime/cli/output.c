@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/tame.h"
 
 bool mst_output_begin(mst_output *output, const mst_run_options *o)
 {
@@ -89,7 +90,7 @@ static bool put_line(FILE *to, const mst_output *output, bool tag,
         put_time(to);
     if (tag)
         fprintf(to, "From worker %u:\t", rank);
-    fwrite(line, 1, len, to);
+    mst_tame_print(to, line, len);
     putc('\n', to);
     fflush(to);
     funlockfile(to);

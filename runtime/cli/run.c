@@ -1,6 +1,6 @@
 /* run.c - muster run: a script on workers. */
 #include <dlfcn.h>
-#include <sched.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "call/module.h"
 #include "cli/cli.h"
+#include "cli/events.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/print.h"
@@ -81,33 +82,64 @@ static int dry_run(const mst_run_options *o)
     return good ? 0 : EXIT_FAILURE;
 }
 
-static uint32_t processors(void)
-{
-    cpu_set_t set;
+/* What the runtime reports goes here. */
+typedef struct sinks {
+    mst_output output;
+    mst_events events;
+} sinks;
 
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
-        return (uint32_t)CPU_COUNT(&set);
-    return 1;
+static void on_output(void *arg, uint32_t rank, int stream, const char *line,
+                      size_t len)
+{
+    mst_output_line(&((sinks *)arg)->output, rank, stream, line, len);
+}
+
+static void on_event(void *arg, const muster_event *event)
+{
+    mst_print_event(arg, event);
+    mst_events_state(&((sinks *)arg)->events, event);
+}
+
+static bool open_sinks(sinks *to, const mst_run_options *o, int *status)
+{
+    *status = EXIT_FAILURE;
+    if (!mst_output_begin(&to->output, o))
+        return false;
+    *status = MST_CLI_OUTPUT;
+    return mst_events_open(&to->events, o->events);
+}
+
+/* Is everything written that was to be? Says what is not. */
+static bool finish_output(mst_output *output)
+{
+    const bool files = mst_output_finish(output);
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return files;
+    fprintf(stderr, "muster run: standard output could not be written%s%s\n",
+            errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    return false;
 }
 
 int mst_cli_run(int argc, char **argv)
 {
     mst_run_options o = {.open = MUSTER_OPTIONS_INIT,
                          .kube = MUSTER_KUBE_OPTIONS_INIT,
-                         .n = processors()};
+                         .n = mst_cli_processors()};
     mst_signals signals = {0};
-    mst_output output;
+    sinks to;
     main_fn entry;
     muster *m = NULL;
     muster_error err;
     int status, sig;
 
-    o.open.on_output = mst_output_line;
-    o.open.on_event = mst_print_event;
+    o.open.on_output = on_output;
+    o.open.on_event = on_event;
     o.open.on_log = mst_print_log;
     o.open.on_launch = mst_print_launch;
     o.open.kube = &o.kube;
-    o.open.arg = &output;
+    o.open.arg = &to;
     status = mst_cli_options(argc, argv, &o);
     if (status >= 0)
         return status;
@@ -119,8 +151,8 @@ int mst_cli_run(int argc, char **argv)
     status = load(o.script, &entry);
     if (status != 0)
         return status;
-    if (!mst_output_begin(&output, &o))
-        return EXIT_FAILURE;
+    if (!open_sinks(&to, &o, &status))
+        return status;
     mst_signals_block(&signals);
     if (muster_open(&o.open, &m, &err) != MUSTER_OK) {
         fprintf(stderr, "muster run: %s\n", err.text);
@@ -131,17 +163,18 @@ int mst_cli_run(int argc, char **argv)
         fprintf(stderr, "muster run: no thread for signals\n");
         return MST_CLI_LAUNCH;
     }
-    status = launch(m, &o);
+    status =
+        mst_events_begin(&to.events, &o, m) ? launch(m, &o) : MST_CLI_OUTPUT;
     if (status == 0)
         status = entry(m, o.nargs, o.args);
     muster_shutdown(m);
     mst_signals_stop(&signals);
     muster_close(&m);
     /* the last lines of workers are printed until here */
-    if ((!mst_output_finish(&output) || fflush(stdout) != 0 ||
-         ferror(stdout)) &&
-        status == 0)
+    if (!finish_output(&to.output) && status == 0)
         status = EXIT_FAILURE;
     sig = atomic_load(&signals.sig);
-    return sig != 0 ? MST_CLI_SIGNAL + sig : status;
+    status = sig != 0 ? MST_CLI_SIGNAL + sig : status;
+    mst_events_end(&to.events, status);
+    return status;
 }

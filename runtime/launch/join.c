@@ -14,12 +14,12 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
+#include "base/usage.h"
 
 typedef struct ticket {
     TAILQ_ENTRY(ticket) link;
     uint32_t rank, incarnation;
     bool there; /* its file */
-    bool ended; /* and that is not reported yet */
 } ticket;
 
 typedef struct join {
@@ -32,8 +32,42 @@ typedef struct join {
     bool made;   /* the directory is ours */
     int wake_fd; /* some have ended */
     mst_watch wake;
-    TAILQ_HEAD(, ticket) tickets;
+    TAILQ_HEAD(tickets, ticket) tickets, ended;
+    ticket **live; /* by rank */
+    uint32_t room;
 } join;
+
+/* The last of its rank, or one that is being replaced. */
+static ticket *find(const join *j, uint32_t rank, uint32_t incarnation)
+{
+    ticket *t = rank < j->room ? j->live[rank] : NULL;
+
+    if (t != NULL && t->incarnation == incarnation)
+        return t;
+    TAILQ_FOREACH (t, &j->tickets, link)
+        if (t->rank == rank && t->incarnation == incarnation)
+            break;
+    return t;
+}
+
+/* Room for a ticket of this rank. */
+static bool make_room(join *j, uint32_t rank)
+{
+    uint32_t room = j->room > 0 ? j->room : 16;
+    ticket **live;
+
+    if (rank < j->room)
+        return true;
+    while (room <= rank)
+        room *= 2;
+    live = mst_realloc(j->live, room * sizeof(*live));
+    if (live == NULL)
+        return false;
+    memset(live + j->room, 0, (room - j->room) * sizeof(*live));
+    j->live = live;
+    j->room = room;
+    return true;
+}
 
 static bool path_of(const join *j, uint32_t rank, char path[PATH_MAX])
 {
@@ -88,8 +122,10 @@ static muster_err start(mst_launcher *self, const mst_start *what,
                          .name = path};
     muster_err rc;
 
-    if (t == NULL)
+    if (t == NULL || !make_room(j, what->rank)) {
+        mst_free(t);
         return mst_fail(err, MUSTER_ENOMEM, "a join file");
+    }
     if (path_of(j, what->rank, path))
         rc = write_file(path, what->cookie, what->cookie_len, err);
     else
@@ -102,63 +138,58 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     t->incarnation = what->incarnation;
     t->there = true;
     TAILQ_INSERT_TAIL(&j->tickets, t, link);
+    j->live[t->rank] = t;
     j->report(j->arg, &report);
     return MUSTER_OK;
 }
 
-static ticket *find(join *j, uint32_t rank)
-{
-    ticket *t;
-
-    TAILQ_FOREACH (t, &j->tickets, link)
-        if (t->rank == rank && !t->ended)
-            return t;
-    return NULL;
-}
-
 /* Nothing can be killed from here; what is left is to take the file back. The
  * report follows on the loop, as with the other launchers. */
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     (void)how;
     if (t == NULL)
         return;
     take_back(j, t);
-    t->ended = true;
+    if (j->live[rank] == t)
+        j->live[rank] = NULL;
+    TAILQ_REMOVE(&j->tickets, t, link);
+    TAILQ_INSERT_TAIL(&j->ended, t, link);
     (void)eventfd_write(j->wake_fd, 1);
 }
 
 static void report_ended(void *arg, uint32_t events)
 {
     join *j = (join *)arg;
-    ticket *t, *next;
+    struct tickets ended = TAILQ_HEAD_INITIALIZER(ended);
+    ticket *t;
     eventfd_t count;
 
     (void)events;
     (void)eventfd_read(j->wake_fd, &count);
-    for (t = TAILQ_FIRST(&j->tickets); t != NULL; t = next) {
+    TAILQ_CONCAT(&ended, &j->ended, link); /* a report may end others */
+    while ((t = TAILQ_FIRST(&ended)) != NULL) {
         const mst_report report = {.kind = MST_REPORT_ENDED,
                                    .rank = t->rank,
                                    .incarnation = t->incarnation,
                                    .unseen = true,
-                                   .exit_status = -1};
+                                   .exit_status = -1,
+                                   .oom_kills = MST_UNKNOWN};
 
-        next = TAILQ_NEXT(t, link);
-        if (!t->ended)
-            continue;
-        TAILQ_REMOVE(&j->tickets, t, link);
+        TAILQ_REMOVE(&ended, t, link);
         mst_free(t);
         j->report(j->arg, &report);
     }
 }
 
-static void ready(mst_launcher *self, uint32_t rank)
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
 {
     join *j = (join *)self;
-    ticket *t = find(j, rank);
+    ticket *t = find(j, rank, incarnation);
 
     if (t != NULL)
         take_back(j, t);
@@ -175,6 +206,7 @@ static void destroy(mst_launcher **self)
     join *j = (join *)*self;
     ticket *t;
 
+    TAILQ_CONCAT(&j->tickets, &j->ended, link);
     while ((t = TAILQ_FIRST(&j->tickets)) != NULL) {
         TAILQ_REMOVE(&j->tickets, t, link);
         take_back(j, t);
@@ -185,6 +217,7 @@ static void destroy(mst_launcher **self)
     mst_poll_del(j->poll, &j->wake);
     if (j->wake_fd >= 0)
         close(j->wake_fd);
+    mst_free(j->live);
     mst_free(j);
     *self = NULL;
 }
@@ -210,6 +243,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
     if (j == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
     j->base = (mst_launcher){.name = "join",
+                             .again_ms = 1000,
                              .descriptors = 1,
                              .listen = "127.0.0.1",
                              .start = start,
@@ -222,6 +256,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
     j->report = report;
     j->arg = arg;
     TAILQ_INIT(&j->tickets);
+    TAILQ_INIT(&j->ended);
     j->wake = (mst_watch){report_ended, j, -1};
     *launcher = &j->base;
     j->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -24,6 +24,7 @@ typedef enum mst_report_kind {
     MST_REPORT_STARTED, /* it runs: pid and name are set                     */
     MST_REPORT_OUTPUT,  /* a line it printed                                 */
     MST_REPORT_NOTE,    /* its own last words about why it ends              */
+    MST_REPORT_NOTICE,  /* it is going to be ended by others; text: how      */
     MST_REPORT_STATUS,  /* what it waits for, in a few words; "" for nothing */
     MST_REPORT_ENDED    /* it is over, and all its output was reported;
                            unseen: it is given up                            */
@@ -38,12 +39,17 @@ typedef struct mst_report {
     bool late;        /* STARTED: it sees it, but late; that it ends well is
                          for itself to say                                  */
     int stream;       /* OUTPUT: 1 or 2                                     */
-    const char *text; /* OUTPUT, NOTE, STATUS: not terminated. ENDED: how, or
-                         NULL: "was OOMKilled (limit 512Mi)"                */
+    const char *text; /* OUTPUT, NOTE, STATUS, NOTICE: not terminated. ENDED:
+                         how, or NULL: "was OOMKilled" */
     size_t len;
     const char *last_line; /* ENDED: that it printed, terminated, or NULL */
-    int exit_status; /* ENDED: status, or -1                               */
-    int exit_signal; /* ENDED: signal, or 0                                */
+    int exit_status;    /* ENDED: status, or -1                               */
+    int exit_signal;    /* ENDED: signal, or 0                                */
+    const char *node;   /* STARTED, STATUS, ENDED: where, terminated; or NULL */
+    bool oom;           /* ENDED: it was killed for want of memory          */
+    const char *limit;  /* ENDED: of its memory, "512Mi", or NULL           */
+    uint64_t oom_kills; /* ENDED: of its control group, ever; or MST_UNKNOWN */
+    bool shared;        /* ENDED: that group is ours                        */
 } mst_report;
 
 typedef void (*mst_report_fn)(void *arg, const mst_report *report);
@@ -58,7 +64,10 @@ typedef enum mst_end {
 typedef struct mst_launcher {
     const char *name;
     bool reads_output;  /* REPORT_OUTPUT comes: not by the connection, too */
+    bool knows_nodes;   /* a worker's own host name is not where it runs */
     int descriptors;    /* of ours, for each worker, with its connection */
+    int64_t again_ms;   /* before one that did not live is replaced, and twice
+                           that the next time */
     int64_t story_ms;   /* from a process's end until ENDED, usually */
     const char *listen; /* what to bind when nothing is said */
     /* Begin one; reports follow. An error means that nothing was started and
@@ -68,9 +77,11 @@ typedef struct mst_launcher {
     /* All that were asked for at this time are begun. May be NULL. */
     void (*commit)(struct mst_launcher *self);
     /* End one; unknown ranks are ignored. ENDED follows. */
-    void (*end)(struct mst_launcher *self, uint32_t rank, mst_end how);
+    void (*end)(struct mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how);
     /* It takes calls: what was only for its start can go. May be NULL. */
-    void (*ready)(struct mst_launcher *self, uint32_t rank);
+    void (*ready)(struct mst_launcher *self, uint32_t rank,
+                  uint32_t incarnation);
     /* Output is read or not (a sink that cannot follow). */
     void (*flow)(struct mst_launcher *self, bool read);
     /* Everything is about to end: destroy follows. May be NULL. */

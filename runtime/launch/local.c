@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
+#include "base/usage.h"
 #include "launch/lines.h"
 #include "launch/note.h"
 #include "launch/spawn.h"
@@ -27,7 +28,9 @@ typedef struct kid {
     mst_child child;
     mst_watch end, line, output[2];
     mst_lines lines[2];
-    int stream; /* of the lines that are being reported */
+    int stream;      /* of the lines that are being reported */
+    mst_meter meter; /* of its own control group, where it has one */
+    bool shared;     /* it is in ours */
 } kid;
 
 struct local {
@@ -39,6 +42,7 @@ struct local {
     mst_report_fn report;
     void *arg;
     bool reading;
+    mst_meter meter; /* of our control group */
     TAILQ_HEAD(, kid) kids;
 };
 
@@ -131,6 +135,7 @@ static void forget(kid *k)
     mst_poll_del(poll, &k->output[0]);
     mst_poll_del(poll, &k->output[1]);
     mst_child_close(&k->child);
+    mst_meter_close(&k->meter);
     TAILQ_REMOVE(&k->owner->kids, k, link);
     mst_free(k);
 }
@@ -165,6 +170,8 @@ static void heard_end(void *arg, uint32_t events)
         report.exit_status = info.si_status;
     else
         report.exit_signal = info.si_status;
+    report.shared = k->shared;
+    report.oom_kills = mst_meter_oom_kills(k->shared ? &l->meter : &k->meter);
     forget(k);
     l->report(l->arg, &report);
 }
@@ -202,6 +209,7 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     k->owner = l;
     k->rank = what->rank;
     k->incarnation = what->incarnation;
+    k->meter = (mst_meter)MST_METER_NONE;
     k->end = (mst_watch){heard_end, k, -1};
     k->line = (mst_watch){heard_line, k, -1};
     k->output[0] = (mst_watch){heard_stdout, k, -1};
@@ -229,18 +237,38 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     return MUSTER_OK;
 }
 
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     local *l = (local *)self;
     kid *k;
 
     TAILQ_FOREACH (k, &l->kids, link)
-        if (k->rank == rank) {
+        if (k->rank == rank && k->incarnation == incarnation) {
             if (how == MST_END_KILL)
                 kill(-k->child.pid, SIGKILL);
             else
                 kill(k->child.pid, SIGTERM);
         }
+}
+
+/* In which control group is it? A program that starts the worker may have put
+ * it into one; when it has ended, version 1 does not tell any more. */
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
+{
+    local *l = (local *)self;
+    char proc[32];
+    kid *k;
+
+    TAILQ_FOREACH (k, &l->kids, link) {
+        if (k->rank != rank || k->incarnation != incarnation)
+            continue;
+        snprintf(proc, sizeof(proc), "/proc/%d", (int)k->child.pid);
+        k->shared = mst_meter_shared(proc, "/proc/self");
+        mst_meter_close(&k->meter);
+        if (!k->shared)
+            mst_meter_open_oom(&k->meter, proc, "/proc/self");
+    }
 }
 
 static void flow(mst_launcher *self, bool read)
@@ -276,6 +304,7 @@ static void destroy(mst_launcher **self)
         forget(k);
     }
     free_env(l->env);
+    mst_meter_close(&l->meter);
     mst_free(l);
     *self = NULL;
 }
@@ -335,10 +364,12 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
     l->base = (mst_launcher){.name = "local",
                              .reads_output = true,
                              .descriptors = 5, /* its process has four */
+                             .again_ms = 100,
                              .story_ms = 50,
                              .listen = "127.0.0.1",
                              .start = start,
                              .end = end,
+                             .ready = ready,
                              .flow = flow,
                              .destroy = destroy};
     l->poll = poll;
@@ -346,10 +377,12 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
     l->report = report;
     l->arg = arg;
     l->reading = true;
+    mst_meter_open_oom(&l->meter, "/proc/self", "/proc/self");
     TAILQ_INIT(&l->kids);
     snprintf(l->worker, sizeof(l->worker), "%s", worker);
     l->env = make_env(env);
     if (l->env == NULL) {
+        mst_meter_close(&l->meter);
         mst_free(l);
         return mst_fail(err, MUSTER_ENOMEM, "a worker's environment");
     }

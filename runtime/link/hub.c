@@ -2,18 +2,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "link/socket.h"
 
 #define ROUND 256    /* messages read before others get their turn */
 #define FD_MARGIN 32 /* descriptors that strangers cannot take      */
 #define FD_NEEDED 24 /* descriptors of libzmq, some to spare        */
+/* Messages of one peer that wait to be read, or to be sent: nets under the
+ * credits, for those who do not keep to them. */
+#define RECEIVE_MOST 256
+#define SEND_MOST (1 << 18)
+#define HELLO_MS 12000 /* from the connection to HELLO, at most */
+#define AWAY_MS 500    /* to leave by itself          */
 
 static void heard_router(void *arg, uint32_t events)
 {
@@ -67,7 +76,8 @@ static muster_err bind_router(mst_hub *hub, const char *address, uint16_t port,
     if (zmq_getsockopt(hub->router, ZMQ_LAST_ENDPOINT, hub->endpoint, &len) !=
         0)
         return mst_fail(err, MUSTER_ESYS, "endpoint: %s", zmq_strerror(errno));
-    hub->listening = true;
+    hub->guests.port =
+        (uint16_t)strtoul(strrchr(hub->endpoint, ':') + 1, NULL, 10);
     return MUSTER_OK;
 }
 
@@ -75,7 +85,7 @@ static muster_err open_router(mst_hub *hub, const char *address, uint16_t port,
                               int64_t silence_ms, const mst_pair *self,
                               muster_error *err)
 {
-    int one = 1;
+    int one = 1, receive = RECEIVE_MOST, send = SEND_MOST;
     muster_err rc;
 
     hub->router = zmq_socket(hub->zmq, ZMQ_ROUTER);
@@ -88,6 +98,11 @@ static muster_err open_router(mst_hub *hub, const char *address, uint16_t port,
     if (zmq_setsockopt(hub->router, ZMQ_ROUTER_MANDATORY, &one, sizeof(one)) !=
         0)
         return mst_fail(err, MUSTER_ESYS, "ZMQ_ROUTER_MANDATORY: %s",
+                        zmq_strerror(errno));
+    if (zmq_setsockopt(hub->router, ZMQ_RCVHWM, &receive, sizeof(receive)) !=
+            0 ||
+        zmq_setsockopt(hub->router, ZMQ_SNDHWM, &send, sizeof(send)) != 0)
+        return mst_fail(err, MUSTER_ESYS, "ZMQ_RCVHWM: %s",
                         zmq_strerror(errno));
     rc = mst_socket_serve(hub->router, self, err);
     if (rc != MUSTER_OK)
@@ -116,7 +131,7 @@ int mst_hub_room(const mst_hub *hub)
     if (fd < 0)
         return -1;
     close(fd);
-    return hub->fd_limit - fd;
+    return hub->fd_limit - fd + hub->guests.n; /* who would have to leave */
 }
 
 /* libzmq aborts when it gets none: look first. */
@@ -148,6 +163,8 @@ muster_err mst_hub_open(mst_hub *hub, mst_poll *poll, const char *address,
         hub->watches[i].fd = -1;
     hub->side = true;
     hub->fd_limit = descriptor_limit();
+    hub->hello_ms =
+        silence_ms > 0 && silence_ms < HELLO_MS / 4 ? 4 * silence_ms : HELLO_MS;
     rc = need_descriptors(err);
     if (rc != MUSTER_OK)
         return rc;
@@ -194,6 +211,7 @@ void mst_hub_close(mst_hub *hub, mst_poll *poll)
     while (zmq_ctx_term(hub->zmq) != 0 && errno == EINTR)
         ;
     hub->zmq = NULL;
+    mst_guests_fini(&hub->guests);
 }
 
 bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message)
@@ -289,8 +307,8 @@ static bool answer_zap(mst_hub *hub)
         zmq_send(hub->zap, user, strlen(user), ZMQ_SNDMORE);
         zmq_send(hub->zap, "", 0, 0);
         if (!allowed)
-            mst_log_line(hub->log, MUSTER_LOG_INFO, "KEY-REFUSED", "peer=%.*s",
-                         (int)zmq_msg_size(&frames[5]),
+            mst_log_some(hub->log, &hub->gate, MUSTER_LOG_INFO, "KEY-REFUSED",
+                         "peer=%.*s", (int)zmq_msg_size(&frames[5]),
                          (const char *)zmq_msg_data(&frames[5]));
     }
     for (int i = 0; i < n; i++)
@@ -301,6 +319,31 @@ static bool answer_zap(mst_hub *hub)
     return n > 0;
 }
 
+/* Without a descriptor libzmq would try to accept for ever. To stop listening
+ * is no way out: that would end the connections that were accepted there. */
+static void make_room(mst_hub *hub, int fd)
+{
+    const bool made =
+        mst_guests_evict(&hub->guests, hub->calls.linked, hub->arg);
+
+    mst_log_some(hub->log, &hub->gate, MUSTER_LOG_WARN,
+                 "DESCRIPTORS-NEAR-LIMIT", "fd=%d limit=%d; %s", fd,
+                 hub->fd_limit + FD_MARGIN,
+                 made ? "the oldest stranger was shut out"
+                      : "all connections are workers'");
+}
+
+/* What was accepted before may leave low numbers free and yet too few. */
+static bool crowded(const mst_hub *hub)
+{
+    const int fd = fcntl(hub->watches[0].fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return true;
+    close(fd);
+    return fd >= hub->fd_limit;
+}
+
 static bool read_event(mst_hub *hub)
 {
     uint16_t event;
@@ -308,22 +351,46 @@ static bool read_event(mst_hub *hub)
 
     if (!mst_socket_event(hub->monitor, &event, &value))
         return false;
-    if (event == ZMQ_EVENT_DISCONNECTED || event == ZMQ_EVENT_CLOSED)
+    if (event == ZMQ_EVENT_DISCONNECTED || event == ZMQ_EVENT_CLOSED) {
+        mst_guests_remove(&hub->guests, value);
         hub->calls.disconnected(hub->arg, value);
-    if (event == ZMQ_EVENT_ACCEPTED && value >= hub->fd_limit &&
-        hub->listening && zmq_unbind(hub->router, hub->endpoint) == 0) {
-        hub->listening = false;
-        mst_log_line(hub->log, MUSTER_LOG_WARN, "DESCRIPTORS-NEAR-LIMIT",
-                     "fd=%d limit=%d; not listening until some are free", value,
-                     hub->fd_limit + FD_MARGIN);
     }
+    if (event == ZMQ_EVENT_ACCEPTED)
+        mst_guests_add(&hub->guests, value, mst_now_ms() + hub->hello_ms,
+                       false);
+    if (event == ZMQ_EVENT_ACCEPTED && (value >= hub->fd_limit || crowded(hub)))
+        make_room(hub, value);
     return true;
+}
+
+bool mst_hub_dismiss(mst_hub *hub, int fd)
+{
+    if (mst_guests_away(&hub->guests, fd))
+        return false;
+    /* else the number is another's by now */
+    if (!hub->calls.linked(hub->arg, fd))
+        mst_guests_add(&hub->guests, fd, mst_now_ms() + AWAY_MS, true);
+    return true;
+}
+
+void mst_hub_keep(mst_hub *hub, int fd)
+{
+    mst_guests_remove(&hub->guests, fd);
+}
+
+static void see_guests_out(mst_hub *hub)
+{
+    const size_t n = mst_guests_expire(&hub->guests, mst_now_ms(),
+                                       hub->calls.linked, hub->arg);
+
+    if (n > 0)
+        mst_log_some(hub->log, &hub->gate, MUSTER_LOG_INFO, "SHUT-OUT",
+                     "connections=%zu", n);
 }
 
 void mst_hub_tick(mst_hub *hub)
 {
-    if (!hub->listening && zmq_bind(hub->router, hub->endpoint) == 0)
-        hub->listening = true;
+    see_guests_out(hub);
 }
 
 bool mst_hub_work(mst_hub *hub)
@@ -337,5 +404,7 @@ bool mst_hub_work(mst_hub *hub)
     }
     for (int i = 0; i < ROUND && read_message(hub); i++)
         some = true;
+    if (hub->guests.n > 0)
+        see_guests_out(hub);
     return some;
 }

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/poll.h"
+#include "link/guests.h"
 #include "link/keys.h"
 
 #define MST_ROUTE_BYTES 5
@@ -38,6 +39,8 @@ typedef struct mst_hub_calls {
                     const void *data, size_t len);
     /* A connection ended; messages of it may still be unread. */
     void (*disconnected)(void *arg, int fd);
+    /* Is it a connection of somebody who said HELLO? */
+    bool (*linked)(void *arg, int fd);
 } mst_hub_calls;
 
 typedef struct mst_hub {
@@ -46,17 +49,20 @@ typedef struct mst_hub {
     mst_hub_calls calls;
     void *arg;
     mst_log *log;
+    mst_log_gate gate;
+    mst_guests guests;
     char endpoint[128];
-    int fd_limit; /* stop listening at this descriptor */
-    bool listening;
-    bool side; /* ZAP or the monitor may have something */
+    int fd_limit;     /* from here on strangers have to leave */
+    int64_t hello_ms; /* from a connection to HELLO */
+    bool side;        /* ZAP or the monitor may have something */
 } mst_hub;
 
 /* Bind.
  *
  *   address      "127.0.0.1", "::1", "0.0.0.0", "::"
  *   port         0: any
- *   silence_ms   bounds unacknowledged data, 0: the system's
+ *   silence_ms   bounds unacknowledged data, 0: the system's; and how long a
+ *                connection may be nobody's
  *
  * Errors:  MUSTER_EADDR, MUSTER_ESYS; without descriptors, too, where libzmq
  *          would abort
@@ -70,14 +76,20 @@ void mst_hub_close(mst_hub *hub, mst_poll *poll);
  * message stays yours. */
 bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message);
 
+/* This connection is nobody's: it has been told, or will not understand; soon
+ * it is shut down. False: that was said of it already. */
+bool mst_hub_dismiss(mst_hub *hub, int fd);
+/* It is somebody's. */
+void mst_hub_keep(mst_hub *hub, int fd);
+
 /* Read what has come, a bounded part of it; false: there was nothing. */
 bool mst_hub_work(mst_hub *hub);
 
-/* Listen again after the descriptors ran out, when there is room. */
+/* Now and then: connections that are nobody's are shut down in time. */
 void mst_hub_tick(mst_hub *hub);
 
-/* How many more descriptors there can be while it listens; below 0: too many
- * are open. */
+/* How many more descriptors there can be before connections are turned away;
+ * below 0: too many are open. */
 int mst_hub_room(const mst_hub *hub);
 
 #endif

@@ -1,11 +1,12 @@
 #include "link/loop.h"
 
+#include <sys/eventfd.h>
+
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
 
-/* The background thread stays away so long after a caller drove. */
-#define HOLD_MS 3
+#define HOLD_MS 3 /* as hold_ms, where nobody says otherwise */
 /* Rounds of commands and sockets before timers get their turn. */
 #define ROUNDS 32
 
@@ -14,7 +15,7 @@ muster_err mst_loop_init(mst_loop *loop, bool (*work)(void *arg), void *arg,
 {
     muster_err rc;
 
-    *loop = (mst_loop){.work = work, .arg = arg};
+    *loop = (mst_loop){.work = work, .arg = arg, .hold_ms = HOLD_MS};
     loop->wake.fd = -1;
     loop->inbox.wake_fd = -1;
     rc = mst_poll_init(&loop->poll, err);
@@ -27,6 +28,7 @@ muster_err mst_loop_init(mst_loop *loop, bool (*work)(void *arg), void *arg,
     }
     pthread_mutex_init(&loop->lock, NULL);
     mst_cond_init(&loop->parked);
+    mst_cond_init(&loop->seat);
     loop->wake.fn = mst_inbox_heard;
     loop->wake.arg = &loop->inbox;
     rc = mst_poll_add(&loop->poll, &loop->wake, loop->inbox.wake_fd, EPOLLIN,
@@ -43,6 +45,7 @@ void mst_loop_fini(mst_loop *loop)
     mst_inbox_fini(&loop->inbox);
     mst_poll_fini(&loop->poll);
     mst_heap_fini(&loop->timers);
+    pthread_cond_destroy(&loop->seat);
     pthread_cond_destroy(&loop->parked);
     pthread_mutex_destroy(&loop->lock);
 }
@@ -119,19 +122,21 @@ static void park(mst_loop *loop)
     atomic_store(&loop->is_parked, true);
     while (!loop->stop) {
         const int64_t now = mst_now_ms();
-        const int64_t back_ms = loop->last_drive_ms + HOLD_MS;
+        const int64_t back_ms = loop->last_drive_ms + loop->hold_ms;
 
         if (!loop->driven && (!atomic_load(&loop->is_parked) ||
                               (loop->next == NULL && now >= back_ms)))
             break;
         /* called back, but somebody took the seat first: park again */
         atomic_store(&loop->is_parked, true);
-        if (loop->driven && now >= back_ms)
-            /* a long wait; who drives will call us when it is over */
+        /* a long wait: who drives will call us when it is over */
+        loop->deep = loop->driven && now >= back_ms;
+        if (loop->deep)
             pthread_cond_wait(&loop->parked, &loop->lock);
         else
             mst_cond_wait_until(&loop->parked, &loop->lock,
-                                now >= back_ms ? now + HOLD_MS : back_ms);
+                                now >= back_ms ? now + loop->hold_ms : back_ms);
+        loop->deep = false;
     }
     atomic_store(&loop->is_parked, false);
 }
@@ -165,6 +170,30 @@ muster_err mst_loop_start(mst_loop *loop, muster_error *err)
         return mst_fail_sys(err, rc, "pthread_create");
     loop->has_thread = true;
     return MUSTER_OK;
+}
+
+void mst_loop_sit(mst_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    while (loop->driven) {
+        loop->next = &loop->seat;
+        eventfd_write(loop->inbox.wake_fd, 1); /* its turn may be a long one */
+        pthread_cond_wait(&loop->seat, &loop->lock);
+    }
+    loop->next = NULL;
+    loop->driven = true;
+    loop->last_drive_ms = mst_now_ms();
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void mst_loop_rise(mst_loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    loop->last_drive_ms = mst_now_ms();
+    leave_seat(loop);
+    if (loop->deep)
+        pthread_cond_broadcast(&loop->parked);
+    pthread_mutex_unlock(&loop->lock);
 }
 
 static void nothing(mst_cmd *cmd, void *arg)
@@ -309,7 +338,7 @@ bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
     }
     if (may_drive)
         loop->wanted--;
-    if (drove && loop->last_drive_ms - start_ms >= HOLD_MS)
+    if (drove && loop->last_drive_ms - start_ms >= loop->hold_ms)
         unpark(loop);
     done = await->done;
     pthread_mutex_unlock(&loop->lock);

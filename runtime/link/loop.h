@@ -39,6 +39,9 @@ typedef struct mst_loop {
     bool stop;
     unsigned wanted;       /* callers that would drive                       */
     int64_t last_drive_ms; /* a caller's turn began or ended        */
+    int64_t hold_ms;       /* the background thread stays away so long then */
+    bool deep;             /* it is parked for as long as somebody drives   */
+    pthread_cond_t seat;   /* of who waits in mst_loop_sit */
     pthread_cond_t *next;  /* the caller to be told that the seat is free    */
     atomic_bool is_parked;
     bool has_thread;
@@ -67,6 +70,13 @@ void mst_loop_stop(mst_loop *loop);
 /* The driver: one round of commands, sockets, timers and events; sleeps until
  * there is something, at most until `until_ms`. */
 void mst_loop_turn(mst_loop *loop, int64_t until_ms);
+
+/* The one thread that drives by mst_loop_turn although there is a background
+ * thread: take the seat, and leave it to do something that may take long. When
+ * it has not sat down again after hold_ms the background thread drives, until
+ * it wants its seat back. */
+void mst_loop_sit(mst_loop *loop);
+void mst_loop_rise(mst_loop *loop);
 
 /* Any thread: hand over a command. `soon` says that the caller is about to
  * call mst_loop_await with `drive`. False: closed, the command stays yours. */

@@ -20,6 +20,7 @@ static const char *const names[MST_KINDS] = {
     [MST_INTERRUPT] = "INTERRUPT",
     [MST_TAKEN] = "TAKEN",
     [MST_ACK] = "ACK",
+    [MST_DRAIN] = "DRAIN",
     [MST_GOT] = "GOT",
     [MST_AGAIN] = "AGAIN",
     [MST_NOBULK] = "NOBULK",
@@ -221,6 +222,36 @@ static void get_result(mst_reader *r, mst_record *rec)
         r->ok = false;
 }
 
+static void put_figures(mst_writer *w, const mst_record *rec)
+{
+    mst_write_u64(w, rec->usage.memory);
+    mst_write_u64(w, rec->usage.limit);
+    mst_write_u64(w, rec->usage.rss);
+    mst_write_u64(w, rec->usage.oom_kills);
+    mst_write_u64(w, rec->usage.throttled);
+    mst_write_u64(w, rec->usage.throttled_us);
+    mst_write_u32(w, rec->running);
+    mst_write_u64(w, rec->id);
+    mst_write_u64(w, rec->running_ms);
+    put_span(w, rec->text);
+}
+
+static void get_figures(mst_reader *r, mst_record *rec)
+{
+    rec->usage.memory = mst_read_u64(r);
+    rec->usage.limit = mst_read_u64(r);
+    rec->usage.rss = mst_read_u64(r);
+    rec->usage.oom_kills = mst_read_u64(r);
+    rec->usage.throttled = mst_read_u64(r);
+    rec->usage.throttled_us = mst_read_u64(r);
+    rec->running = mst_read_u32(r);
+    rec->id = mst_read_u64(r);
+    rec->running_ms = mst_read_u64(r);
+    rec->text = get_span(r);
+    if (rec->text.len > MST_WIRE_NAME)
+        r->ok = false;
+}
+
 static void put_fields(mst_writer *w, const mst_record *rec)
 {
     switch (rec->kind) {
@@ -279,6 +310,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u8(w, rec->mode);
         mst_write_bytes(w, rec->body.at, rec->body.len);
         break;
+    case MST_DRAIN:
+        mst_write_u32(w, rec->grace_ms);
+        break;
     case MST_INTERRUPT:
         mst_write_u64(w, rec->id);
         mst_write_u32(w, rec->signal_ms);
@@ -288,6 +322,8 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         mst_write_u64(w, rec->got);
         break;
     case MST_HEARTBEAT:
+        if ((rec->flags & MST_FLAG_FIGURES) != 0)
+            put_figures(w, rec);
         break;
     case MST_KINDS:
         w->ok = false;
@@ -401,12 +437,15 @@ static void get_fields(mst_reader *r, mst_record *rec)
         break;
     case MST_STOP:
         rec->mode = mst_read_u8(r);
-        if (rec->mode > MST_STOP_NOW)
+        if (rec->mode > MST_STOP_HAND_BACK)
             r->ok = false;
         break;
     case MST_OUTPUT:
         rec->mode = mst_read_u8(r);
         rec->body = get_rest(r);
+        break;
+    case MST_DRAIN:
+        rec->grace_ms = mst_read_u32(r);
         break;
     case MST_INTERRUPT:
         rec->id = mst_read_u64(r);
@@ -417,6 +456,8 @@ static void get_fields(mst_reader *r, mst_record *rec)
         rec->got = mst_read_u64(r);
         break;
     case MST_HEARTBEAT:
+        if ((rec->flags & MST_FLAG_FIGURES) != 0)
+            get_figures(r, rec);
         break;
     default:
         r->ok = false;

@@ -26,22 +26,30 @@
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
  *              MUSTER_ENOMEM: forget all there was and say HELLO as a new one
- *   HEARTBEAT  both: nothing
+ *   HEARTBEAT  both: nothing; with flag 1, from a worker, its figures (all ones
+ *              = not known): memory u64, limit u64 (0 = none), rss u64,
+ *              oom_kills u64, throttled u64, throttled_us u64, and of its
+ *              handlers: running u32, and of the one that runs longest id u64,
+ *              running_ms u64, name str
  *   CALL       both: id u64, remaining_ms u64 (all ones = none), size u32,
  *              index u32, count u32, peer u32, depth u16, name str, total u64,
  *              first bytes. peer: from the manager, whose call it is (0 the
  *              manager's own); from a worker, who shall run it (0 the
  *              manager, all ones whoever has least to do). depth: of calls
  *              within calls. flag 1: nobody wants the result (post), only a
- *              failure
+ *              failure. A worker has at most MST_WIRE_CALLS outstanding, whose
+ *              requests have MST_WIRE_ASKED bytes together or are one; the
+ *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
- *              text str, total u64, first bytes
+ *              text str, total u64, first bytes. flag 2: a worker hands the
+ *              call back, it has not begun
  *   CHUNK      both: id u64, offset u64, bytes
  *   ABORT      both: id u64; the rest of that payload will not come
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
- *   STOP       manager: mode u8 (0 drain, 1 now)
+ *   STOP       manager: mode u8 (0 drain, 1 now, 2 drain within grace_ms, and
+ *              hand back what has not begun). 2 answers DRAIN
  *   INTERRUPT  manager: id u64 (0 = all that run), signal_ms u32, end_ms u32
  *              (all ones = never); handlers are to give up, see
  *              muster_interrupt
@@ -50,6 +58,8 @@
  *              MST_WIRE_OUTPUT of them that are not TAKEN
  *   TAKEN      manager: bytes u32 of OUTPUT that were dealt with
  *   ACK        both: got u64, messages that came whole
+ *   DRAIN      worker: it got SIGTERM and wants no more calls; grace_ms u32:
+ *              what runs may take so long
  *   GOT        both: transfer u64, count u32: so many chunks of a bulk
  *              transfer are there, in order; all of them: it is over
  *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
@@ -67,7 +77,7 @@
  * record and the rest as CHUNKs in order, with no other payload in between;
  * ABORT ends one early. Credit is counted by mst_wire_cost.
  *
- * A CALL or RESULT with flag 2 has its payload in a bulk transfer instead
+ * A CALL or RESULT with flag 4 has its payload in a bulk transfer instead
  * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
  * `total`, and no first bytes.
  *
@@ -91,6 +101,7 @@
 #include <muster/error.h>
 
 #include "base/bytes.h"
+#include "base/usage.h"
 
 #define MST_WIRE_VERSION 1u
 #define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
@@ -102,6 +113,8 @@
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
 #define MST_WIRE_OUTPUT ((uint32_t)256 << 10) /* OUTPUT that is not TAKEN   */
+#define MST_WIRE_CALLS 4096u                  /* outstanding, of a worker   */
+#define MST_WIRE_ASKED ((size_t)256 << 20)    /* bytes of their requests    */
 #define MST_WIRE_AWAY_MS 60000 /* a cut may last, without heartbeats */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
@@ -125,6 +138,7 @@ typedef enum mst_kind {
     MST_INTERRUPT,
     MST_TAKEN,
     MST_ACK,
+    MST_DRAIN,
     MST_GOT,
     MST_AGAIN,
     MST_NOBULK,
@@ -132,12 +146,14 @@ typedef enum mst_kind {
 } mst_kind;
 
 enum {
-    MST_FLAG_POST = 1,
-    MST_FLAG_BULK = 2,   /* CALL RESULT: the payload comes apart from it */
-    MST_FLAG_RESUME = 2, /* HELLO */
-    MST_FLAG_AES = 4     /* HELLO */
+    MST_FLAG_POST = 1,    /* CALL */
+    MST_FLAG_FIGURES = 1, /* HEARTBEAT */
+    MST_FLAG_RESUME = 2,  /* HELLO */
+    MST_FLAG_BACK = 2,    /* RESULT */
+    MST_FLAG_AES = 4,     /* HELLO */
+    MST_FLAG_BULK = 4     /* CALL RESULT: the payload comes apart from it */
 };
-enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1 };
+enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1, MST_STOP_HAND_BACK = 2 };
 
 /* Text or bytes where they stand in a message; not terminated. */
 typedef struct mst_span {
@@ -161,7 +177,8 @@ typedef struct mst_record {
     uint64_t instance; /* HELLO: random, one for each worker process   */
     uint32_t pid;      /* HELLO                                        */
     uint8_t session[MST_SESSION_BYTES]; /* WELCOME                          */
-    uint32_t rank, incarnation, threads, heartbeat_ms, grace_ms; /* WELCOME */
+    uint32_t rank, incarnation, threads, heartbeat_ms, grace_ms; /* WELCOME;
+                                                    grace_ms: DRAIN, too */
     uint16_t code;         /* REFUSE GOAWAY RESULT BYE: muster_err         */
     uint32_t remote;       /* RESULT: what the handler returned            */
     uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */
@@ -178,6 +195,9 @@ typedef struct mst_record {
     uint32_t credit; /* CREDIT TAKEN                                   */
     uint8_t mode;    /* STOP; OUTPUT: stream                         */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
+    mst_usage usage; /* HEARTBEAT with figures: these, id, text      */
+    uint32_t running;
+    uint64_t running_ms;
     uint8_t bulk_mode;  /* WELCOME */
     uint16_t bulk_port; /* WELCOME */
     uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN */

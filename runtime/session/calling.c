@@ -39,13 +39,15 @@ static void post_gone(mst_out *out)
 }
 
 /* The first of the two retires the call; whoever comes later finds nothing. */
-static void retire(mst_call *call)
+void mst_call_detach(mst_call *call)
 {
     mst_member *w = call->member;
 
     mst_pending_remove(&w->m->pending, call->id);
     TAILQ_REMOVE(&w->calls, call, of_member);
     w->ncalls--;
+    w->m->nparked -= call->parked;
+    call->parked = false;
     mst_loop_time(&w->m->loop, &call->deadline, MST_NEVER);
     if (call->off != NULL)
         call->off(call);
@@ -84,7 +86,7 @@ void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
         call->text = mst_strdup(text);
     }
     if (call->id != 0)
-        retire(call);
+        mst_call_detach(call);
     call->done(call);
 }
 
@@ -95,7 +97,9 @@ static void on_deadline(void *arg, mst_timer *timer)
     (void)timer;
     call_off(call);
     mst_call_finish(call, MUSTER_ETIMEOUT,
-                    call->rank > 0
+                    call->parked ? "handler %.64s: no worker was ready "
+                                   "before the deadline"
+                    : call->rank > 0
                         ? "handler %.64s on worker %u: no answer before "
                           "the deadline"
                         : "handler %.64s on the manager (rank %u): "
@@ -103,8 +107,7 @@ static void on_deadline(void *arg, mst_timer *timer)
                     call->name, call->rank);
 }
 
-/* It has an id and a deadline from now on. False: it is over already. */
-static bool enlist(mst_member *w, mst_call *call)
+bool mst_call_enlist(mst_member *w, mst_call *call)
 {
     muster *m = w->m;
 
@@ -129,7 +132,7 @@ static bool enlist(mst_member *w, mst_call *call)
 
 void mst_call_begin_on(mst_member *w, mst_call *call)
 {
-    if (!enlist(w, call))
+    if (!mst_call_enlist(w, call))
         return;
     call->out.head = call_head;
     call->out.gone = call->post ? post_gone : NULL;
@@ -142,7 +145,7 @@ void mst_call_begin_on(mst_member *w, mst_call *call)
 /* Rank 0. */
 static void begin_here(muster *m, mst_call *call)
 {
-    if (enlist(m->self, call) && !mst_channel_serve(m, call))
+    if (mst_call_enlist(m->self, call) && !mst_channel_serve(m, call))
         mst_serve(m, call);
 }
 
@@ -208,8 +211,11 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
 {
     mst_member *w = rank == MUSTER_ANY ? choose(m) : mst_member_get(m, rank);
 
+    call->any = rank == MUSTER_ANY;
     if (m->closing)
         mst_call_finish(call, MUSTER_ECLOSED, "the runtime is closed");
+    else if (m->spent != NULL)
+        mst_call_finish(call, MUSTER_EQUORUM, "%s", m->spent);
     else if (call->origin.ctx != NULL &&
              atomic_load(&call->origin.ctx->canceled))
         mst_call_finish(call, MUSTER_ECANCELED, "its handler was cancelled");
@@ -218,6 +224,8 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank)
                         "calls within calls, more than %u deep", MST_DEPTH_MAX);
     else if (rank == 0)
         begin_here(m, call);
+    else if (w == NULL && rank == MUSTER_ANY && mst_park(m, call))
+        return;
     else if (w == NULL && rank == MUSTER_ANY)
         mst_call_finish(call, MUSTER_EWORKER, "no worker is ready");
     else if (w == NULL)
@@ -262,18 +270,26 @@ void mst_call_result(mst_member *w, const mst_record *r)
     mst_link_dirty(w);
     if (call == NULL || call->member != w) {
         if (r->code != MUSTER_OK)
-            mst_log_line(&w->m->log, MUSTER_LOG_WARN, "POST-FAILED",
+            mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "POST-FAILED",
                          "rank=%u code=%u why=%.*s", w->rank, r->code,
                          (int)r->text.len, r->text.at);
         mst_assembly_forget(&w->lane.in, r->id);
         return;
     }
-    if (r->code != MUSTER_OK) {
+    if ((r->flags & MST_FLAG_BACK) != 0 && !w->drains) {
+        broken(w, "a call handed back, but it does not drain");
+    } else if ((r->flags & MST_FLAG_BACK) != 0) {
+        mst_assembly_forget(&w->lane.in, r->id);
+        mst_hand_back(call);
+    } else if (r->code != MUSTER_OK) {
         const muster_err code =
             r->code < MUSTER_ERRORS ? (muster_err)r->code : MUSTER_EREMOTE;
 
+        const bool told = code == MUSTER_ELOST && w->notice != NULL;
+
         call->remote = (int)r->remote;
-        mst_call_finish(call, code, "%.*s", (int)r->text.len, r->text.at);
+        mst_call_finish(call, code, "%.*s%s%.300s", (int)r->text.len,
+                        r->text.at, told ? ": it " : "", told ? w->notice : "");
     } else if (rc == MUSTER_ENOMEM) {
         mst_call_finish(call, rc, "no memory for a result of %llu bytes",
                         (unsigned long long)r->total);
@@ -323,22 +339,29 @@ void mst_calls_lost(mst_member *w, const char *why)
 }
 
 /* Ending one may end others: begin anew each time. */
+static void end_calls(mst_member *w, bool program, muster_err code,
+                      const char *text)
+{
+    mst_call *call;
+
+    for (;;) {
+        call = TAILQ_FIRST(&w->calls);
+        if (program && call == &w->load)
+            call = TAILQ_NEXT(call, of_member);
+        if (call == NULL)
+            return;
+        call_off(call);
+        mst_call_finish(call, code, "%s", text);
+    }
+}
+
 void mst_calls_end(muster *m, bool program, muster_err code, const char *text)
 {
-    for (uint32_t i = 0; i <= m->nmembers; i++) {
-        mst_member *w = i > 0 ? m->members[i - 1] : m->self;
-        mst_call *call;
+    mst_member *w;
 
-        for (;;) {
-            call = TAILQ_FIRST(&w->calls);
-            if (program && call == &w->load)
-                call = TAILQ_NEXT(call, of_member);
-            if (call == NULL)
-                break;
-            call_off(call);
-            mst_call_finish(call, code, "%s", text);
-        }
-    }
+    end_calls(m->self, program, code, text);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        end_calls(w, program, code, text);
 }
 
 void mst_call_fini(mst_call *call)

@@ -1,5 +1,9 @@
 /* errands.c - calls that workers make. The manager runs them or passes them
- * on, and answers each exactly once. */
+ * on, and answers each exactly once.
+ *
+ * A worker may lie: no more of its calls are held here than an honest one ever
+ * has outstanding, each under an id of its own, and none may use a name that
+ * is muster's own (what ships code, say), but for channels. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "call/channel.h"
+#include "call/module.h"
 #include "session/session.h"
 
 typedef struct mst_errand {
@@ -21,10 +27,20 @@ typedef struct mst_errand {
     char name[];
 } mst_errand;
 
+static void leave(mst_errand *e)
+{
+    mst_member *w = e->from;
+
+    TAILQ_REMOVE(&w->errands, e, link);
+    w->asked[mst_pending_place(e->id)] = NULL;
+    w->asked_bytes -= e->len;
+    e->from = NULL;
+}
+
 static void errand_free(mst_errand *e)
 {
     if (e->from != NULL)
-        TAILQ_REMOVE(&e->from->errands, e, link);
+        leave(e);
     mst_payload_unref(&e->call.payload);
     mst_payload_unref(&e->reply);
     mst_call_fini(&e->call);
@@ -78,6 +94,14 @@ static void broken(mst_member *w, const char *what)
                      w->rank, what);
 }
 
+/* Of muster's own names a worker has those of channels, which are here. */
+static bool is_reserved(const mst_errand *e)
+{
+    return strncmp(e->name, MST_BUILTIN, sizeof(MST_BUILTIN) - 1) == 0 &&
+           (e->target != 0 ||
+            strncmp(e->name, MST_CHANNEL, sizeof(MST_CHANNEL) - 1) != 0);
+}
+
 /* The request is complete, or there was no memory for it. */
 static void begin(mst_member *w, mst_errand *e)
 {
@@ -86,6 +110,12 @@ static void begin(mst_member *w, mst_errand *e)
     w->coming = NULL;
     if (body != NULL)
         e->call.payload = mst_payload_own(body, e->len);
+    if (e->call.payload != NULL && is_reserved(e)) {
+        mst_call_finish(&e->call, MUSTER_ENOHANDLER,
+                        "names that begin with %s are muster's own",
+                        MST_BUILTIN);
+        return;
+    }
     if (e->call.payload != NULL) {
         mst_call_begin(w->m, &e->call, e->target);
         return;
@@ -96,12 +126,46 @@ static void begin(mst_member *w, mst_errand *e)
                     e->len);
 }
 
+/* Room for the place of a call's id among those that are outstanding, which an
+ * honest worker counts as we do: none is taken twice, and there are no more
+ * places than calls. */
+static muster_err make_place(mst_member *w, uint64_t id)
+{
+    const uint32_t place = mst_pending_place(id);
+    uint32_t room = w->asked_room > 0 ? w->asked_room : 16;
+    mst_errand **asked;
+
+    if (place == 0 || place > MST_WIRE_CALLS)
+        return MUSTER_EPROTO;
+    if (place < w->asked_room)
+        return w->asked[place] == NULL ? MUSTER_OK : MUSTER_EPROTO;
+    while (room <= place)
+        room *= 2;
+    asked = mst_realloc(w->asked, room * sizeof(*asked));
+    if (asked == NULL)
+        return MUSTER_ENOMEM;
+    for (uint32_t i = w->asked_room; i < room; i++)
+        asked[i] = NULL;
+    w->asked = asked;
+    w->asked_room = room;
+    return MUSTER_OK;
+}
+
+static bool has_room(const mst_member *w, uint64_t total)
+{
+    return TAILQ_EMPTY(&w->errands) ||
+           (total <= MST_WIRE_ASKED &&
+            w->asked_bytes + total <= MST_WIRE_ASKED);
+}
+
 void mst_errand_call(mst_member *w, const mst_record *r)
 {
+    const muster_err place = make_place(w, r->id);
     mst_errand *e;
 
     if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
         r->depth > MST_DEPTH_MAX || w->coming != NULL ||
+        place == MUSTER_EPROTO || !has_room(w, r->total) ||
         mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
         broken(w, "a call that is none");
@@ -109,7 +173,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    e = mst_calloc(1, sizeof(*e) + r->text.len + 1);
+    e = place == MUSTER_OK ? mst_calloc(1, sizeof(*e) + r->text.len + 1) : NULL;
     if (e == NULL) {
         mst_member_event(w, MST_EV_FAILED,
                          "no memory for a call that worker %u made", w->rank);
@@ -132,6 +196,8 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     if (r->remaining_ms <= INT64_MAX)
         e->call.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     TAILQ_INSERT_TAIL(&w->errands, e, link);
+    w->asked[mst_pending_place(e->id)] = e;
+    w->asked_bytes += e->len;
     w->coming = e;
     if (!w->lane.in.open)
         begin(w, e);
@@ -162,13 +228,11 @@ void mst_errand_abort(mst_member *w, const mst_record *r)
 
 void mst_errand_cancel(mst_member *w, const mst_record *r)
 {
-    mst_errand *e;
+    const uint32_t place = mst_pending_place(r->id);
+    mst_errand *e = place < w->asked_room ? w->asked[place] : NULL;
 
-    TAILQ_FOREACH (e, &w->errands, link)
-        if (e->id == r->id && e->call.id != 0) {
-            mst_call_cancel(&e->call);
-            return;
-        }
+    if (e != NULL && e->id == r->id && e->call.id != 0)
+        mst_call_cancel(&e->call);
 }
 
 void mst_errands_drop(mst_member *w)
@@ -177,8 +241,7 @@ void mst_errands_drop(mst_member *w)
 
     w->coming = NULL;
     while ((e = TAILQ_FIRST(&w->errands)) != NULL) {
-        TAILQ_REMOVE(&w->errands, e, link);
-        e->from = NULL;
+        leave(e);
         if (e->call.id != 0)
             mst_call_cancel(&e->call); /* frees it */
         else

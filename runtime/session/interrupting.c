@@ -62,14 +62,15 @@ static void one_listed(muster *m, interruption *i, uint32_t rank)
 static void do_interrupt(muster *m, void *arg)
 {
     interruption *i = (interruption *)arg;
+    mst_member *w;
 
     if (i->set != NULL && i->set->kind == MUSTER_SET_LIST) {
         for (size_t n = 0; n < i->set->nranks; n++)
             one_listed(m, i, i->set->ranks[n]);
         return;
     }
-    for (uint32_t n = 0; n < m->nmembers; n++)
-        send_interrupt(m->members[n], &i->record);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        send_interrupt(w, &i->record);
 }
 
 muster_err muster_interrupt(muster *m, const muster_set *set, int64_t signal_ms,

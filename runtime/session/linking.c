@@ -1,4 +1,4 @@
-/* linking.c - connections: who may, HELLO, records, heartbeats. */
+/* linking.c - connections: who may, HELLO, records. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/tame.h"
 #include "session/session.h"
 
 #define PROBES 3 /* heartbeats to a connection that may be gone */
@@ -34,7 +35,10 @@ static void unlink_now(mst_member *w)
         TAILQ_REMOVE(&w->m->dirty, w, dirty_link);
     w->dirty = false;
     w->probes = 0;
+    if (w->linked)
+        LIST_REMOVE(w, fd_link);
     w->linked = false;
+    (void)mst_hub_dismiss(&w->m->hub, w->fd);
     w->fd = -1;
 }
 
@@ -45,7 +49,7 @@ static void over_by_its_word(mst_member *w, int status, const char *why)
         return; /* it had said more */
     w->exit_status = status;
     w->why_note = mst_strdup(why);
-    w->m->launcher->end(w->m->launcher, w->rank, MST_END_GONE);
+    w->m->launcher->end(w->m->launcher, w->rank, w->incarnation, MST_END_GONE);
 }
 
 /* The connection is gone, what was said on it is not. LEAVING stays LEAVING. */
@@ -66,7 +70,7 @@ static void forget(mst_member *w, const char *why)
     w->cut_ms = mst_now_ms();
     mst_member_event(w, MST_EV_CUT, "worker %u: %s", w->rank, why);
     if (was_bound)
-        mst_calls_lost(w, why);
+        mst_calls_lost(w, w->why_note != NULL ? w->why_note : why);
     if (w->unseen && w->state == MUSTER_LEAVING)
         over_by_its_word(w, -1, why);
 }
@@ -78,8 +82,19 @@ static void suspect(mst_member *w)
     if (w->probes > 0)
         return;
     w->probes = PROBES;
+    w->gone_ms = mst_now_ms();
     mst_loop_time(&w->m->loop, &w->probe,
                   mst_now_ms() + (w->process ? w->m->launcher->story_ms : 0));
+}
+
+/* What it is to finish is on its way: nothing more comes. */
+static bool stop_now_due(mst_member *w)
+{
+    const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_DRAIN};
+
+    w->stop_due = false;
+    mst_lane_put(&w->lane, &stop);
+    return mst_lane_flush(&w->lane);
 }
 
 bool mst_link_flush(muster *m)
@@ -91,6 +106,8 @@ bool mst_link_flush(muster *m)
         TAILQ_REMOVE(&m->dirty, w, dirty_link);
         w->dirty = false;
         some = mst_lane_flush(&w->lane) || some;
+        if (w->stop_due && w->linked && TAILQ_EMPTY(&w->lane.queue))
+            some = stop_now_due(w) || some;
         if (w->linked && (w->lane.broken || !w->lane.up) && !w->ended)
             suspect(w);
     }
@@ -122,27 +139,33 @@ static void send_record(muster *m, const mst_route *route,
         zmq_msg_close(&message);
 }
 
-static void go_away(muster *m, const mst_route *route, muster_err code,
-                    const char *why)
+static void go_away(mst_member *w, const mst_route *route, int fd,
+                    muster_err code, const char *why)
 {
     const mst_record record = {
         .kind = MST_GOAWAY, .code = (uint16_t)code, .text = {why, strlen(why)}};
 
-    mst_log_line(&m->log, MUSTER_LOG_INFO, "SENT-AWAY", "why=%s", why);
-    send_record(m, route, &record);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return; /* it was told */
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_INFO, "SENT-AWAY",
+                 "rank=%u why=%s", w->rank, why);
+    send_record(w->m, route, &record);
 }
 
 /* --------------------------------------------------------------- HELLO -- */
 
-static void refuse(mst_member *w, const mst_route *route, const char *why)
+static void refuse(mst_member *w, const mst_route *route, int fd,
+                   const char *why)
 {
     const mst_record record = {.kind = MST_REFUSE,
                                .side = mst_build_here(),
                                .code = MUSTER_EREFUSED,
                                .text = {why, strlen(why)}};
 
-    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "HELLO-REFUSED", "rank=%u why=%s",
-                 w->rank, why);
+    if (!mst_hub_dismiss(&w->m->hub, fd))
+        return;
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "HELLO-REFUSED",
+                 "rank=%u why=%s", w->rank, why);
     send_record(w->m, route, &record);
 }
 
@@ -171,15 +194,29 @@ static void name_unseen(mst_member *w, const mst_record *hello)
 
     snprintf(name, sizeof(name), "%.*s pid %u", (int)(hello->text.len & 127),
              hello->text.at, hello->pid);
+    mst_tame(name);
     mst_free(w->name);
     w->name = mst_strdup(name);
+}
+
+/* A Pod's host name is its own; its node is the launcher's to say. */
+static void note_host(mst_member *w, const mst_record *hello)
+{
+    char host[MUSTER_NAME_TEXT];
+
+    if (w->m->launcher->knows_nodes)
+        return;
+    snprintf(host, sizeof(host), "%.*s", (int)(hello->text.len & 127),
+             hello->text.at);
+    mst_free(w->node);
+    w->node = mst_strdup(host);
 }
 
 /* Its first words to this connection: behind them the lane goes on. */
 static void say_welcome(mst_member *w, const mst_route *route, int fd,
                         uint32_t turn)
 {
-    const muster *m = w->m;
+    muster *m = w->m;
     mst_record record = {.kind = MST_WELCOME,
                          .side = mst_build_here(),
                          .rank = w->rank,
@@ -193,7 +230,10 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd,
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
+    mst_hub_keep(&m->hub, fd);
     w->linked = true;
+    LIST_INSERT_HEAD(&m->by_fd[(unsigned)fd % MST_FD_LISTS], w, fd_link);
+    w->gone_ms = 0;
     w->turn = turn;
     send_record(w->m, route, &record);
 }
@@ -224,8 +264,10 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
 {
     const mst_record stop = {.kind = MST_STOP, .mode = MST_STOP_NOW};
 
-    if (w->instance != hello->instance)
-        w->modules = 0; /* a new process */
+    if (w->instance != hello->instance) { /* a new process */
+        w->modules = 0;
+        w->box = (mst_box){0};
+    }
     w->loading = NULL;
     w->instance = hello->instance;
     w->bound = true;
@@ -235,6 +277,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     mst_link_dirty(w);
     if (w->unseen)
         name_unseen(w, hello);
+    note_host(w, hello);
     mst_member_event(w, MST_EV_HELLO, "connected from %.*s, pid %u",
                      (int)(hello->text.len & 127), hello->text.at, hello->pid);
     if (w->state == MUSTER_JOINING)
@@ -249,20 +292,19 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     char why[MUSTER_ERROR_TEXT];
 
     if (!same_build(&hello->side, why, sizeof(why))) {
-        refuse(w, route, why);
+        refuse(w, route, fd, why);
         mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank, why);
         return;
     }
     /* of a connection that had ended before the one that we know began */
-    if (w->instance == hello->instance && w->turn > 0 &&
-        hello->turn <= w->turn)
+    if (w->instance == hello->instance && w->turn > 0 && hello->turn <= w->turn)
         return;
     if (mst_life_over(w->state) || w->ended) {
-        refuse(w, route, "this worker was given up");
+        refuse(w, route, fd, "this worker was given up");
         return;
     }
     if (w->linked && w->instance != hello->instance) {
-        refuse(w, route, "this rank and incarnation is connected already");
+        refuse(w, route, fd, "this rank and incarnation is connected already");
         return;
     }
     if (w->linked) /* the same process: its old connection is dead */
@@ -274,7 +316,7 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
         return;
     }
     if ((hello->flags & MST_FLAG_RESUME) != 0) {
-        go_away(w->m, route, MUSTER_ENOMEM, "nothing of it is known any more");
+        go_away(w, route, fd, MUSTER_ENOMEM, "nothing of it is known any more");
         return;
     }
     if (w->bound)
@@ -339,10 +381,13 @@ static void on_bye(mst_member *w, const mst_record *r)
                  w->rank, why);
     if (w->unseen || (w->late && r->code == MUSTER_OK))
         over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
+    else if (!w->late && r->code != MUSTER_OK && w->why_note == NULL)
+        w->why_note = mst_strdup(why); /* its link may end before it does */
     else if (w->late) {
         if (w->why_note == NULL)
             w->why_note = mst_strdup(why);
-        w->m->launcher->end(w->m->launcher, w->rank, MST_END_ASK);
+        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
+                            MST_END_ASK);
     }
 }
 
@@ -393,7 +438,12 @@ static void on_record(mst_member *w, const mst_record *r)
                              "it may send",
                              w->rank);
         break;
+    case MST_DRAIN:
+        mst_drain(w, true, NULL);
+        break;
     case MST_HEARTBEAT:
+        if ((r->flags & MST_FLAG_FIGURES) != 0)
+            mst_box_heard(w, r);
         break;
     default:
         mst_member_event(w, MST_EV_FAILED,
@@ -411,20 +461,19 @@ static void on_message(void *arg, const mst_route *route, const char *user,
     mst_record record;
     char *dot;
     const unsigned long rank = strtoul(user, &dot, 10);
-    mst_member *w =
-        rank <= UINT32_MAX ? mst_member_get(m, (uint32_t)rank) : NULL;
+    mst_member *w = rank <= UINT32_MAX && *dot == '.'
+                        ? mst_member_of(m, (uint32_t)rank,
+                                        (uint32_t)strtoul(dot + 1, NULL, 10))
+                        : NULL;
 
-    if (w == NULL || *dot != '.' ||
-        strtoul(dot + 1, NULL, 10) != w->incarnation) {
-        go_away(m, route, MUSTER_EREFUSED, "this worker was replaced");
-        return;
-    }
+    if (w == NULL)
+        return; /* who was let in is one of them */
     if (!w->linked || memcmp(&w->route, route, sizeof(*route)) != 0) {
         if (mst_wire_get(&reader, &record) == MUSTER_OK &&
             record.kind == MST_HELLO)
             on_hello(w, route, fd, &record);
         else
-            go_away(m, route, MUSTER_EREFUSED,
+            go_away(w, route, fd, MUSTER_EREFUSED,
                     "this connection did not begin with HELLO");
         return;
     }
@@ -449,19 +498,12 @@ static void on_message(void *arg, const mst_route *route, const char *user,
 static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
                      char user[MST_USER_BYTES])
 {
-    const muster *m = (const muster *)arg;
+    const mst_member *w = mst_member_of_key((const muster *)arg, key);
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
-
-        if (memcmp(w->key, key, MST_KEY_BYTES) != 0)
-            continue;
-        if (mst_life_over(w->state))
-            return false;
-        snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
-        return true;
-    }
-    return false;
+    if (w == NULL || mst_life_over(w->state))
+        return false;
+    snprintf(user, MST_USER_BYTES, "%u.%u", w->rank, w->incarnation);
+    return true;
 }
 
 /* Whose connection was it? The descriptor may be another's already: ask by a
@@ -469,11 +511,11 @@ static bool on_allow(void *arg, const uint8_t key[MST_KEY_BYTES],
 static void on_disconnected(void *arg, int fd)
 {
     muster *m = (muster *)arg;
+    mst_member *w;
 
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
-
-        if (!w->linked || w->fd != fd)
+    LIST_FOREACH(w, &m->by_fd[(unsigned)fd % MST_FD_LISTS], fd_link)
+    {
+        if (w->fd != fd)
             continue;
         if (w->ended) {
             mst_loop_time(&m->loop, &w->conclude, mst_now_ms());
@@ -498,7 +540,7 @@ void mst_link_probe(void *arg, mst_timer *timer)
         return;
     }
     if (w->lane.broken) { /* the worker does not know of it */
-        go_away(w->m, &w->route, MUSTER_ENOMEM, "no memory for its link");
+        go_away(w, &w->route, w->fd, MUSTER_ENOMEM, "no memory for its link");
         forget(w, "its link was cut: no memory for what was to be sent");
         return;
     }
@@ -512,59 +554,18 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
-const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected};
-
-/* ---------------------------------------------------------- heartbeats -- */
-
-static void beat_one(mst_member *w, int64_t now, int64_t paused_ms)
+static bool on_linked(void *arg, int fd)
 {
-    const mst_record beat = {.kind = MST_HEARTBEAT};
-    const int64_t timeout = w->m->options.heartbeat_timeout_ms;
+    const muster *m = (const muster *)arg;
+    const mst_member *w;
 
-    if ((w->bound || w->state == MUSTER_CUT) && !w->linked && !w->ended) {
-        w->cut_ms += paused_ms;
-        if (now - w->cut_ms >= (timeout > 0 ? timeout : MST_WIRE_AWAY_MS))
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u: its link was cut %.1f s ago and it "
-                             "did not come back%s%s",
-                             w->rank, (double)(now - w->cut_ms) / 1000,
-                             w->waits != NULL ? ": " : "",
-                             w->waits != NULL ? w->waits : "");
-        return;
+    LIST_FOREACH(w, &m->by_fd[(unsigned)fd % MST_FD_LISTS], fd_link)
+    {
+        if (w->fd == fd)
+            return true;
     }
-    if (!w->linked || timeout == 0)
-        return;
-    w->lane.heard_ms += paused_ms;
-    if (now - w->lane.heard_ms >= timeout) {
-        mst_member_event(
-            w, MST_EV_FAILED, "worker %u was silent for %.1f s%s%s", w->rank,
-            (double)(now - w->lane.heard_ms) / 1000,
-            w->waits != NULL ? ": " : "", w->waits != NULL ? w->waits : "");
-        return;
-    }
-    if (now - w->lane.sent_ms >= timeout / 4) {
-        mst_lane_put(&w->lane, &beat);
-        mst_link_dirty(w);
-    }
+    return false;
 }
 
-void mst_link_tick(void *arg, mst_timer *timer)
-{
-    muster *m = (muster *)arg;
-    const int64_t now = mst_now_ms();
-    const int64_t timeout = m->options.heartbeat_timeout_ms;
-    const int64_t every = timeout > 0 ? timeout / 4 : 1000;
-    int64_t paused = now - m->last_tick_ms - every;
-
-    /* it was us who stood still: nobody else is to blame for the silence */
-    if (paused < every)
-        paused = 0;
-    else
-        mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
-                     (long long)paused);
-    mst_hub_tick(&m->hub);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        beat_one(m->members[i], now, paused);
-    m->last_tick_ms = now;
-    mst_loop_time(&m->loop, timer, now + every);
-}
+const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
+                                      on_linked};

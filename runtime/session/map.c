@@ -282,6 +282,7 @@ static void fail_load(map *p, const mst_load *load)
     case MUSTER_ECANCELED:
     case MUSTER_ECLOSED:
     case MUSTER_EWORKER:
+    case MUSTER_EQUORUM:
     case MUSTER_ENOMEM:
         if (p->rc == MUSTER_OK)
             mst_fail(&p->error, call->code, "%s",

@@ -54,6 +54,8 @@ static void give_back(mst_load *load)
 static void return_unsent(mst_load *load, muster_err why)
 {
     load->call.code = why;
+    if (why == MUSTER_EQUORUM)
+        load->call.text = mst_strdup(load->mapping->m->spent);
     give_back(load);
 }
 
@@ -165,11 +167,12 @@ static void stop(mst_mapping *p, muster_err why)
 /* Of those that are on workers nothing more is wanted. */
 static void call_off(mst_mapping *p)
 {
-    for (uint32_t i = 0; i < p->m->nmembers; i++) {
+    mst_member *w;
+
+    TAILQ_FOREACH (w, &p->m->all, of_all) {
         mst_call *call, *next;
 
-        for (call = TAILQ_FIRST(&p->m->members[i]->calls); call != NULL;
-             call = next) {
+        for (call = TAILQ_FIRST(&w->calls); call != NULL; call = next) {
             next = TAILQ_NEXT(call, of_member);
             if (call->done == load_done &&
                 MST_OF(mst_load, call, call)->mapping == p)
@@ -204,12 +207,15 @@ static void take_load(mst_cmd *cmd, void *arg)
 
     if (((muster *)arg)->closing && p->stopped == MUSTER_OK)
         p->stopped = MUSTER_ECLOSED;
+    if (((muster *)arg)->spent != NULL && p->stopped == MUSTER_OK)
+        p->stopped = MUSTER_EQUORUM;
     if (p->stopped != MUSTER_OK) {
         return_unsent(load, p->stopped);
         return;
     }
     load->call.until_ms = p->until_ms;
     load->call.origin = p->origin;
+    load->call.moves = true;
     load->call.done = load_done;
     TAILQ_INSERT_TAIL(&p->waiting, load, link);
     if (!p->full)

@@ -1,5 +1,5 @@
 /* member.c - ranks and their lives. */
-#include <signal.h>
+#include <search.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "session/session.h"
@@ -18,6 +19,27 @@
 mst_member *mst_member_get(const muster *m, uint32_t rank)
 {
     return rank >= 1 && rank <= m->nmembers ? m->members[rank - 1] : NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, MST_KEY_BYTES);
+}
+
+mst_member *mst_member_of_key(const muster *m, const uint8_t key[MST_KEY_BYTES])
+{
+    void *const *found = tfind(key, &m->by_key, by_key);
+
+    return found != NULL ? MST_OF(mst_member, key, *found) : NULL;
+}
+
+mst_member *mst_member_of(const muster *m, uint32_t rank, uint32_t incarnation)
+{
+    mst_member *w = mst_member_get(m, rank);
+
+    while (w != NULL && w->incarnation != incarnation)
+        w = w->before;
+    return w;
 }
 
 static void on_conclude(void *arg, mst_timer *timer)
@@ -43,9 +65,12 @@ static mst_member *create(muster *m, uint32_t rank)
     w->rank = rank;
     w->state = MUSTER_ASKED;
     w->exit_status = -1;
+    w->oom_kills = MST_UNKNOWN;
     w->fd = -1;
     w->conclude.fn = on_conclude;
     w->conclude.arg = w;
+    w->again.fn = mst_replace_again;
+    w->again.arg = w;
     w->probe.fn = mst_link_probe;
     w->probe.arg = w;
     TAILQ_INIT(&w->calls);
@@ -62,10 +87,20 @@ mst_member *mst_member_self(muster *m)
     return self;
 }
 
+bool mst_member_key(mst_member *w, uint32_t incarnation)
+{
+    mst_pair pair;
+
+    w->incarnation = incarnation;
+    mst_root_worker(w->m->root, w->rank, incarnation, &pair);
+    memcpy(w->key, pair.public_key, sizeof(w->key));
+    sodium_memzero(&pair, sizeof(pair));
+    return tsearch(w->key, &w->m->by_key, by_key) != NULL;
+}
+
 mst_member *mst_member_add(muster *m, muster_error *err)
 {
     mst_member *w;
-    mst_pair pair;
 
     if (m->nmembers == m->room) {
         const uint32_t room = m->room > 0 ? 2 * m->room : 16;
@@ -83,27 +118,55 @@ mst_member *mst_member_add(muster *m, muster_error *err)
         mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
         return NULL;
     }
+    if (!mst_member_key(w, 1)) {
+        mst_member_free(w);
+        mst_fail(err, MUSTER_ENOMEM, "%u workers", m->nmembers + 1);
+        return NULL;
+    }
     m->members[m->nmembers++] = w;
-    w->incarnation = 1;
-    mst_root_worker(m->root, w->rank, w->incarnation, &pair);
-    memcpy(w->key, pair.public_key, sizeof(w->key));
-    sodium_memzero(&pair, sizeof(pair));
+    TAILQ_INSERT_TAIL(&m->all, w, of_all);
     return w;
+}
+
+mst_member *mst_member_succeed(mst_member *w)
+{
+    mst_member *next = create(w->m, w->rank);
+
+    if (next == NULL)
+        return NULL;
+    if (!mst_member_key(next, w->incarnation + 1)) {
+        mst_member_free(next);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&w->m->all, next, of_all);
+    next->before = w;
+    w->m->members[w->rank - 1] = next;
+    next->launching = w->launching;
+    next->counts_ready = w->counts_ready;
+    next->counts_over = w->counts_over;
+    w->launching = NULL;
+    w->counts_ready = w->counts_over = false;
+    mst_starting_changed(next);
+    return next;
 }
 
 void mst_member_free(mst_member *w)
 {
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
+    mst_free(w->asked);
     mst_free(w->lines[0].held);
     mst_free(w->lines[1].held);
     mst_call_fini(&w->load);
     mst_payload_unref(&w->load_body);
     mst_free(w->handler_note);
     mst_free(w->why_note);
+    mst_free(w->notice);
     mst_free(w->waits);
     mst_free(w->end_words);
     mst_free(w->last_line);
+    mst_free(w->limit);
+    mst_free(w->node);
     mst_free(w->name);
     mst_free(w->verdict);
     mst_free(w);
@@ -139,18 +202,24 @@ static void consequences(mst_member *w, const char *why)
     muster *m = w->m;
 
     recount(w);
+    mst_starting_changed(w);
     if (w->state == MUSTER_READY) {
+        if (w->ready_ms == 0)
+            w->ready_ms = mst_now_ms();
+        mst_loop_time(&m->loop, &w->again, MST_NEVER);
         mst_free(w->waits);
         w->waits = NULL;
     }
     if (w->state == MUSTER_READY && m->launcher->ready != NULL)
-        m->launcher->ready(m->launcher, w->rank);
+        m->launcher->ready(m->launcher, w->rank, w->incarnation);
     if (mst_life_over(w->state)) {
         mst_link_drop(w);
         mst_calls_lost(w, why);
     }
     if (mst_life_over(w->state) && !w->ended)
-        m->launcher->end(m->launcher, w->rank, MST_END_KILL);
+        m->launcher->end(m->launcher, w->rank, w->incarnation, MST_END_KILL);
+    if (w->state == MUSTER_LOST)
+        mst_replace(w, why);
     if (w->state == MUSTER_READY || mst_life_over(w->state))
         mst_starting_settled(w);
 }
@@ -181,85 +250,6 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
     consequences(w, why);
 }
 
-/* The handler it was in: by its own last words, or the oldest call it had. */
-static const char *last_handler(const mst_member *w)
-{
-    const mst_call *oldest = TAILQ_FIRST(&w->calls);
-
-    if (w->handler_note != NULL)
-        return w->handler_note;
-    if (oldest != NULL && !oldest->out.queued)
-        return oldest->name;
-    return NULL;
-}
-
-/* What muster-worker means by its exit status, when it could not say more. */
-static const char *own_words(int status)
-{
-    switch (status) {
-    case 64:
-        return "wrong options";
-    case 65:
-        return "its cookie could not be read";
-    case 69:
-        return "the manager could not be reached";
-    case 70:
-        return "no memory or no threads";
-    case 75:
-        return "the manager was silent to it";
-    case 76:
-        return "the manager refused it";
-    case 77:
-        return "a handler did not return in time";
-    case 130:
-        return "terminated by SIGINT";
-    case 143:
-        return "terminated by SIGTERM";
-    default:
-        return NULL;
-    }
-}
-
-static void describe_end(const mst_member *w, char *text, size_t bytes)
-{
-    const char *handler = last_handler(w);
-    const char *in = handler != NULL ? " in handler " : "";
-    const char *abbrev = sigabbrev_np(w->exit_signal);
-
-    const char *why =
-        w->why_note != NULL ? w->why_note : own_words(w->exit_status);
-
-    if (handler == NULL)
-        handler = "";
-    if (w->end_words != NULL && why != NULL)
-        snprintf(text, bytes, "worker %u %.800s%s%.100s: %.100s", w->rank,
-                 w->end_words, in, handler, why);
-    else if (w->end_words != NULL)
-        snprintf(text, bytes, "worker %u %.800s%s%.100s%s%s%s", w->rank,
-                 w->end_words, in, handler,
-                 w->last_line != NULL ? "; its last line: \"" : "",
-                 w->last_line != NULL ? w->last_line : "",
-                 w->last_line != NULL ? "\"" : "");
-    else if (w->exit_signal != 0)
-        snprintf(text, bytes, "worker %u was killed by SIG%s%s%.100s%s",
-                 w->rank, abbrev != NULL ? abbrev : "?", in, handler,
-                 w->exit_signal == SIGKILL ? " (by hand, or for want of memory)"
-                                           : "");
-    else if (w->unseen)
-        snprintf(text, bytes, "worker %u ended%s%.200s", w->rank,
-                 why != NULL ? ": " : ", nothing is known of how",
-                 why != NULL ? why : "");
-    else if (w->handler_note != NULL)
-        snprintf(text, bytes, "worker %u: handler %.100s called exit(%d)",
-                 w->rank, handler, w->exit_status);
-    else if (why != NULL)
-        snprintf(text, bytes, "worker %u ended with status %d: %.200s", w->rank,
-                 w->exit_status, why);
-    else
-        snprintf(text, bytes, "worker %u exited with status %d%s%.100s",
-                 w->rank, w->exit_status, in, handler);
-}
-
 void mst_member_conclude(mst_member *w)
 {
     char text[MUSTER_ERROR_TEXT];
@@ -268,10 +258,15 @@ void mst_member_conclude(mst_member *w)
 
     mst_loop_time(&w->m->loop, &w->conclude, MST_NEVER);
     if (w->state == MUSTER_LEAVING && well) {
-        mst_member_event(w, MST_EV_ENDED_OK, "ended as it was told");
+        mst_drain_words(w, text, sizeof(text));
+        mst_member_event(w, MST_EV_ENDED_OK, "%s%s",
+                         !w->drains     ? "ended as it was told"
+                         : w->signalled ? "drained on "
+                                        : "drained: ",
+                         w->drains ? text : "");
         return;
     }
-    describe_end(w, text, sizeof(text));
+    mst_describe_end(w, text, sizeof(text));
     mst_member_event(w, well ? MST_EV_ENDED_OK : MST_EV_ENDED, "%s", text);
 }
 
@@ -307,7 +302,7 @@ size_t muster_ranks(muster *m, uint32_t *ranks, size_t max)
     return mst_session_run(m, query_ranks, &q) ? q.n : 0;
 }
 
-static void fill(const mst_member *w, muster_info *info)
+void mst_member_fill(const mst_member *w, muster_info *info)
 {
     *info = (muster_info){.rank = w->rank,
                           .incarnation = w->incarnation,
@@ -321,6 +316,9 @@ static void fill(const mst_member *w, muster_info *info)
         info->silent_ms = mst_now_ms() - w->lane.heard_ms;
     snprintf(info->name, sizeof(info->name), "%s",
              w->name != NULL ? w->name : "");
+    snprintf(info->node, sizeof(info->node), "%s",
+             w->node != NULL ? w->node : "");
+    mst_box_fill(w, &info->health);
     snprintf(info->verdict, sizeof(info->verdict), "%s", mst_member_verdict(w));
 }
 
@@ -337,7 +335,7 @@ static void query_info(muster *m, void *arg)
 
     q->found = w != NULL;
     if (q->found)
-        fill(w, q->info);
+        mst_member_fill(w, q->info);
 }
 
 muster_err muster_worker_info(muster *m, uint32_t rank, muster_info *info,
@@ -363,7 +361,7 @@ static void query_list(muster *m, void *arg)
 
     q->n = m->nmembers;
     for (size_t i = 0; i < q->n && i < q->max; i++)
-        fill(m->members[i], &q->infos[i]);
+        mst_member_fill(m->members[i], &q->infos[i]);
 }
 
 size_t muster_list(muster *m, muster_info *infos, size_t max)

@@ -1,6 +1,7 @@
 /* open.c - a session begins and ends. */
 #include <errno.h>
 #include <limits.h>
+#include <search.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,11 +123,22 @@ static void on_drained(void *arg)
         mst_free(cmd);
 }
 
+static void keep(void *key)
+{
+    (void)key; /* it lies in a member */
+}
+
 static void destroy(muster *m)
 {
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        mst_member_free(m->members[i]);
+    mst_member *w;
+
+    tdestroy(m->by_key, keep);
+    while ((w = TAILQ_FIRST(&m->all)) != NULL) {
+        TAILQ_REMOVE(&m->all, w, of_all);
+        mst_member_free(w);
+    }
     mst_free(m->members);
+    mst_free(m->spent);
     if (m->self != NULL)
         mst_member_free(m->self);
     mst_shipments_free(m);
@@ -161,6 +173,7 @@ static muster *create(const muster_options *options)
         return NULL;
     atomic_init(&m->refs, 1);
     m->options = *options;
+    TAILQ_INIT(&m->all);
     TAILQ_INIT(&m->to_start);
     TAILQ_INIT(&m->dirty);
     TAILQ_INIT(&m->shipments);
@@ -184,7 +197,8 @@ static muster *create(const muster_options *options)
 static muster_err open_launcher(muster *m, const muster_options *o,
                                 muster_error *err)
 {
-    const mst_plan_setup setup = {o->kube, m->session, o->worker, o->env};
+    const mst_plan_setup setup = {o->kube, m->session, o->worker, o->env,
+                                  o->grace_ms};
     char path[PATH_MAX];
     muster_err rc;
 
@@ -278,14 +292,23 @@ muster_err muster_open(const muster_options *options, muster **out,
 
 void mst_session_settled(muster *m)
 {
+    mst_member *from = m->unsettled, *w;
+
     if (m->all_ended == NULL)
         return;
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        const mst_member *w = m->members[i];
-
+    /* begins with the one that was to be waited for the last time */
+    if (from == NULL)
+        from = TAILQ_FIRST(&m->all);
+    for (w = from; w != NULL;) {
+        m->unsettled = w;
         /* it has ended, but its last words are not read yet */
         if (w->process || (w->ended && !mst_life_over(w->state)))
             return;
+        w = TAILQ_NEXT(w, of_all);
+        if (w == NULL)
+            w = TAILQ_FIRST(&m->all);
+        if (w == from)
+            break;
     }
     mst_loop_done(&m->loop, m->all_ended);
     m->all_ended = NULL;
@@ -294,6 +317,7 @@ void mst_session_settled(muster *m)
 static void do_shutdown(muster *m)
 {
     static const char meanwhile[] = "the runtime was closed meanwhile";
+    mst_member *w;
 
     if (m->closing)
         return;
@@ -304,8 +328,8 @@ static void do_shutdown(muster *m)
     mst_removing_abort(m);
     mst_mappings_stop(m, MUSTER_ECLOSED);
     mst_calls_end(m, false, MUSTER_ECLOSED, meanwhile);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        mst_stop_member(m->members[i], MST_STOP_NOW);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        mst_stop_member(w, MST_STOP_NOW);
 }
 
 static void shutdown_only(muster *m, void *arg)
@@ -323,13 +347,13 @@ static void shutdown_and_tell(muster *m, void *arg)
 
 static void kill_the_rest(muster *m, void *arg)
 {
-    (void)arg;
-    for (uint32_t i = 0; i < m->nmembers; i++) {
-        mst_member *w = m->members[i];
+    mst_member *w;
 
+    (void)arg;
+    TAILQ_FOREACH (w, &m->all, of_all)
         if (w->process)
-            m->launcher->end(m->launcher, w->rank, MST_END_KILL);
-    }
+            m->launcher->end(m->launcher, w->rank, w->incarnation,
+                             MST_END_KILL);
 }
 
 static void forget_await(muster *m, void *arg)

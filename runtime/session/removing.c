@@ -72,7 +72,7 @@ static void remove_one(mst_removing *r, uint32_t rank)
     mst_member *w = mst_member_get(r->m, rank);
 
     if (w == NULL || mst_life_over(w->state) || w->removing != NULL ||
-        w->state == MUSTER_LEAVING) {
+        (w->state == MUSTER_LEAVING && !w->drains)) {
         r->rc = mst_fail(&r->error, MUSTER_EWORKER,
                          w == NULL ? "there is no worker %u"
                                    : "worker %u is not live",

@@ -165,5 +165,5 @@ void mst_serve(muster *m, mst_call *call)
     }
     call->server = s;
     call->off = let_go;
-    mst_executor_submit(&m->executor, &s->job);
+    mst_executor_submit(&m->executor, &s->job, false);
 }

@@ -5,8 +5,13 @@
  *   member.c     ranks and their lives; verdicts
  *   starting.c   muster_launch, the launcher's reports
  *   explaining.c how far a launch is, in one line
+ *   verdicts.c   how a worker ended, in one sentence
+ *   box.c        what it said of itself while it lived
  *   removing.c   muster_remove
- *   linking.c    connections: who may, HELLO, records, heartbeats
+ *   draining.c   one that wants no more: calls go back; calls without a worker
+ *   replacing.c  successors of those that were lost
+ *   linking.c    connections: who may, HELLO, records
+ *   beating.c    heartbeats
  *   calling.c    one call: begun, answered, retired
  *   serving.c    calls of the manager itself, as rank 0
  *   errands.c    calls that workers make: run here or passed on
@@ -32,6 +37,7 @@
 #include <muster/muster.h>
 
 #include "base/log.h"
+#include "base/usage.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -46,6 +52,7 @@
 #include "session/notify.h"
 
 #define MST_RANKS_MAX 65535u
+#define MST_FD_LISTS 1024u
 
 /* Whose call: of the program, or of a handler on the manager. */
 typedef struct mst_origin {
@@ -68,6 +75,9 @@ typedef struct mst_call {
     uint32_t index, count, caller;
     mst_origin origin;
     bool post;
+    bool any;    /* of whoever has least to do */
+    bool moves;  /* a map's: another can have it, and it is not counted */
+    bool parked; /* at rank 0, until somebody is ready */
     /* rank 0: who runs it has to let go; `server` is theirs */
     void (*off)(struct mst_call *call);
     void *server;
@@ -85,13 +95,34 @@ typedef struct mst_call {
 typedef struct mst_launching mst_launching;
 typedef struct mst_removing mst_removing;
 
+/* What a worker said of itself when it was last heard. */
+typedef struct mst_box {
+    int64_t at_ms; /* 0: never */
+    mst_usage usage;
+    uint32_t running;
+    uint64_t id; /* of the call whose handler ran longest */
+    int64_t running_ms;
+    char handler[64];
+} mst_box;
+
 /* One rank. Never freed before the session. */
 typedef struct mst_member {
     muster *m;
     uint32_t rank, incarnation;
+    TAILQ_ENTRY(mst_member) of_all;
+    struct mst_member *before; /* the incarnation that it replaces */
     muster_state state;
-    uint8_t key[MST_KEY_BYTES]; /* public */
-    mst_launching *launching;   /* that waits for it, or NULL */
+    bool drains;              /* it, or who ends it, wants no more calls */
+    bool signalled;           /* ...and it got SIGTERM */
+    bool no_successor, begun; /* begun: that it is started */
+    bool stop_due;            /* behind what is still to be sent */
+    unsigned failures;        /* in a row, of those before it */
+    int64_t ready_ms;         /* since when; 0: it never was */
+    mst_timer again; /* it is to be started, or should be ready by then */
+    char *notice;    /* why it drains, from its launcher; or NULL */
+    uint8_t key[MST_KEY_BYTES];     /* public */
+    mst_launching *launching;       /* that waits for it, or NULL */
+    bool counts_ready, counts_over; /* there */
     mst_removing *removing;
     TAILQ_ENTRY(mst_member) to_start;
     /* process */
@@ -105,30 +136,42 @@ typedef struct mst_member {
     int exit_status, exit_signal;
     int64_t pid, ended_ms;
     char *handler_note, *why_note;
-    char *waits;      /* for what, while it is not ready; or NULL */
-    char *end_words;  /* of the launcher: how it ended; or NULL */
-    char *last_line;  /* that it printed, where the launcher knows it */
+    char *waits;        /* for what, while it is not ready; or NULL */
+    char *end_words;    /* of the launcher: how it ended; or NULL */
+    char *last_line;    /* that it printed, where the launcher knows it */
+    char *limit;        /* of its memory, as the launcher has it; or NULL */
+    char *node;         /* it runs there; or NULL */
+    bool oom;           /* it was killed for want of memory */
+    uint64_t oom_kills; /* in its control group, at its end */
+    bool shared;        /* that is the manager's own group */
+    int64_t gone_ms;    /* its connection ended; 0: not */
+    mst_box box;
     uint64_t note_id; /* of the call in handler_note */
     mst_timer conclude;
     /* connection */
     TAILQ_ENTRY(mst_member) dirty_link;
+    LIST_ENTRY(mst_member) fd_link;
     mst_route route;
     int fd;
     int probes;
     uint32_t ncalls;
+    mst_log_gate gate;
     uint32_t owed; /* bytes of output that are not said to be taken */
     uint64_t instance;
     uint32_t turn;   /* the last attempt of that instance that was welcome */
     int64_t cut_ms;  /* since when it is bound and not linked */
     mst_timer probe; /* is the connection still there? */
     mst_lane lane;
-    TAILQ_HEAD(, mst_call) calls;
+    TAILQ_HEAD(mst_call_list, mst_call) calls;
     struct mst_shipment *loading; /* the last it was sent, or NULL */
     uint64_t modules;             /* serial of the last module it has */
     mst_call load;
     mst_payload *load_body;
     TAILQ_HEAD(mst_errands, mst_errand) errands;
     struct mst_errand *coming; /* not all of its request is there */
+    struct mst_errand **asked; /* by the place in their ids */
+    uint32_t asked_room;
+    size_t asked_bytes; /* of their requests */
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;
@@ -156,6 +199,13 @@ struct muster {
     char session[2 * MST_SESSION_BYTES + 1];
     mst_member **members; /* rank r at r - 1 */
     uint32_t nmembers, room;
+    TAILQ_HEAD(, mst_member) all; /* former incarnations, too */
+    uint32_t nparked;
+    uint32_t nreplaced;
+    char *spent;  /* why no more are replaced; or NULL */
+    void *by_key; /* their public keys, of tsearch(3) */
+    LIST_HEAD(, mst_member) by_fd[MST_FD_LISTS]; /* those that are linked */
+    mst_member *unsettled; /* closing: one that had not ended */
     atomic_uint nready;
     uint32_t next_any; /* where the search for an idle worker begins */
     bool closing, has_executor;
@@ -174,6 +224,8 @@ struct muster {
     TAILQ_HEAD(, mst_removing) removings;
     mst_timer tick;
     int64_t last_tick_ms;
+    int64_t paused_ms, woke_ms; /* we stood still, the last time; until when */
+    uint64_t oom_explained;     /* kills in our own group that had a verdict */
     TAILQ_HEAD(, mst_mapping) mappings;
     mst_await *all_ended; /* muster_close waits for it, or NULL */
     mst_await any;        /* some future got its outcome */
@@ -200,8 +252,17 @@ const char *mst_listen(const muster *m, const muster_options *o);
 /* ---------------------------------------------------------- member.c */
 
 mst_member *mst_member_add(muster *m, muster_error *err);
+/* The next incarnation of its rank, in its place. NULL: no memory. */
+mst_member *mst_member_succeed(mst_member *w);
+/* NULL: there never was, or it is too long ago to matter. */
+mst_member *mst_member_of(const muster *m, uint32_t rank, uint32_t incarnation);
 mst_member *mst_member_self(muster *m); /* rank 0; NULL: no memory */
 mst_member *mst_member_get(const muster *m, uint32_t rank); /* NULL: none */
+/* Its incarnation, and the key that goes with it. False: no memory. */
+bool mst_member_key(mst_member *w, uint32_t incarnation);
+/* Whose key it is; NULL: nobody's. */
+mst_member *mst_member_of_key(const muster *m,
+                              const uint8_t key[MST_KEY_BYTES]);
 void mst_member_free(mst_member *w);
 
 /* Something happened; `format` says why, for the event and the verdict. */
@@ -213,6 +274,42 @@ void mst_member_conclude(mst_member *w);
 const char *mst_member_verdict(const mst_member *w);
 /* Calls may be given to it: ready, or cut and expected back, when they wait. */
 bool mst_member_takes(const mst_member *w);
+void mst_member_fill(const mst_member *w, muster_info *info);
+
+/* -------------------------------------------------------- verdicts.c */
+
+/* Its process has ended: how, in one sentence. */
+void mst_describe_end(mst_member *w, char *text, size_t bytes);
+
+/* ------------------------------------------------------------- box.c */
+
+void mst_box_heard(mst_member *w, const mst_record *r);
+void mst_box_fill(const mst_member *w, muster_health *health);
+/* How long the handler of this call had run when the connection ended, or
+ * until now; -1: not known. Id 0: of whatever ran. */
+int64_t mst_box_ran_ms(const mst_member *w, uint64_t id);
+/* "; when last heard, handler fit ran for 12.4 s, memory 498Mi of 512Mi"; ""
+ * when nothing is known. */
+char *mst_box_words(const mst_member *w, char *text, size_t bytes);
+/* "; limit 512Mi, last seen 498Mi", of one that had too little. */
+char *mst_box_memory(const mst_member *w, char *text, size_t bytes);
+
+/* -------------------------------------------------------- draining.c */
+
+/* It wants no more calls: by its own word, or by its launcher's. */
+void mst_drain(mst_member *w, bool signalled, const char *notice);
+void mst_drain_words(const mst_member *w, char *text, size_t bytes);
+/* The call did not begin there: it goes to another, or that is its end. */
+void mst_hand_back(mst_call *call);
+/* Calls for anybody while there is nobody. */
+bool mst_park(muster *m, mst_call *call); /* false: nobody will come */
+void mst_unpark(muster *m);               /* somebody came, or went */
+
+/* ------------------------------------------------------- replacing.c */
+
+/* It is lost or leaves: start its successor, if it gets one. */
+void mst_replace(mst_member *w, const char *why);
+void mst_replace_again(void *arg, mst_timer *timer);
 
 /* ------------------------------------------------------ explaining.c */
 
@@ -223,6 +320,7 @@ void mst_explain(muster *m, uint32_t first, uint32_t n, bool over);
 /* -------------------------------------------------------- starting.c */
 
 bool mst_starting_work(muster *m);        /* true: started some */
+void mst_starting_changed(mst_member *w); /* its state */
 void mst_starting_settled(mst_member *w); /* it is ready, or over */
 /* All launches end with `why`. */
 void mst_starting_abort(muster *m, muster_err why, const char *text);
@@ -234,12 +332,16 @@ void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 /* --------------------------------------------------------- linking.c */
 
 extern const mst_hub_calls mst_link_calls;
-void mst_link_tick(void *arg, mst_timer *timer);
 void mst_link_probe(void *arg, mst_timer *timer);
 void mst_link_dirty(mst_member *w);  /* it has something to send */
 bool mst_link_flush(muster *m);      /* true: sent some */
 void mst_link_drop(mst_member *w);   /* forget the lane and all on it */
 void mst_link_loaded(mst_member *w); /* next module, or ready */
+
+/* --------------------------------------------------------- beating.c */
+
+void mst_link_tick(void *arg, mst_timer *timer);
+void mst_link_awake(muster *m); /* have we stood still? */
 
 /* --------------------------------------------------------- calling.c */
 
@@ -249,6 +351,10 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank);
 void mst_call_begin_on(mst_member *w, mst_call *call);
 void mst_call_result(mst_member *w, const mst_record *record);
 void mst_call_chunk(mst_member *w, const mst_record *record);
+/* It is not on that worker any more, and not over. */
+void mst_call_detach(mst_call *call);
+/* It has an id and a deadline from now on. False: it is over already. */
+bool mst_call_enlist(mst_member *w, mst_call *call);
 void mst_call_finish(mst_call *call, muster_err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void mst_call_cancel(mst_call *call); /* nothing when it is over */

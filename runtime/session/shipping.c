@@ -109,9 +109,11 @@ static void take_out(muster *m, mst_shipment *s)
 {
     mst_shipment *before = TAILQ_PREV(s, mst_shipments, link);
 
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        if (m->members[i]->loading == s)
-            m->members[i]->loading = before;
+    mst_member *w;
+
+    TAILQ_FOREACH (w, &m->all, of_all)
+        if (w->loading == s)
+            w->loading = before;
     tdelete(s, &m->by_name, by_name);
     TAILQ_REMOVE(&m->shipments, s, link);
     if (is_blob(s))
@@ -215,13 +217,14 @@ static void take_back(muster *m, void *arg)
 
 /* ---------------------------------------------------------- any thread -- */
 
-/* A worker that is lost needs no blob. */
-static muster_err but_for_the_lost(mst_group *g)
+/* A worker that drains needs nothing more, and one that is lost no blob. */
+static muster_err but_for_the_lost(mst_group *g, bool blob)
 {
     for (size_t i = 0; i < g->n; i++) {
         const mst_call *call = &g->parts[i].call;
 
-        if (call->code == MUSTER_OK || call->code == MUSTER_ELOST)
+        if (call->code == MUSTER_OK || call->code == MUSTER_EWORKER ||
+            (blob && call->code == MUSTER_ELOST))
             continue;
         mst_call_error(call, &g->error);
         return MUSTER_EPARTIAL;
@@ -246,8 +249,8 @@ static muster_err ship(muster *m, mst_shipment *shipment, muster_error *err)
     const bool blob = is_blob(shipment);
     muster_err rc = mst_group_run(&g);
 
-    if (rc == MUSTER_EPARTIAL && blob)
-        rc = but_for_the_lost(&g);
+    if (rc == MUSTER_EPARTIAL)
+        rc = but_for_the_lost(&g, blob);
     if (rc == MUSTER_EPARTIAL)
         rc = mst_because(&g.error, g.error.code, "worker %u", g.error.rank);
     if (rc != MUSTER_OK && g.ship == NULL && blob)
@@ -351,7 +354,7 @@ muster_err muster_drop(muster *m, const char *name, muster_error *err)
         return mst_fail(err, MUSTER_ENOMEM, "blob %s", name);
     rc = mst_group_run(&g);
     if (rc == MUSTER_EPARTIAL)
-        rc = but_for_the_lost(&g);
+        rc = but_for_the_lost(&g, true);
     if (rc == MUSTER_EPARTIAL)
         rc = g.error.code;
     if (rc != MUSTER_OK && err != NULL)

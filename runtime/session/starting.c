@@ -26,8 +26,9 @@ struct mst_launching {
     muster *m;
     uint32_t n, min, first; /* ranks first .. first + n - 1 */
     uint32_t nready, nover;
-    bool over;   /* decided */
-    bool ending; /* failed, and waiting for its processes to be gone */
+    uint32_t waits; /* ending: for the process of this one, or one behind */
+    bool over;      /* decided */
+    bool ending;    /* failed, and waiting for its processes to be gone */
     muster_err rc;
     muster_error error;
 };
@@ -55,13 +56,17 @@ static muster_err start_one(mst_member *w, muster_error *err)
     return rc;
 }
 
-/* Descriptors for more workers, beyond those that connect any moment. */
+/* Descriptors for more workers, beyond those that connect any moment. Those
+ * are counted only where it matters. */
 static int room(const muster *m)
 {
     int left = mst_hub_room(&m->hub);
+    const mst_member *w;
 
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        left -= m->members[i]->process && !m->members[i]->linked;
+    if (left - (int)m->nmembers > START_AT_ONCE * m->launcher->descriptors)
+        return left - (int)m->nmembers;
+    TAILQ_FOREACH (w, &m->all, of_all)
+        left -= w->process && !w->linked;
     return left;
 }
 
@@ -124,6 +129,12 @@ static void keep_text(char **text, const mst_report *report)
     (*text)[report->len] = '\0';
 }
 
+static void keep_string(char **text, const char *from)
+{
+    mst_free(*text);
+    *text = mst_strdup(from);
+}
+
 static void explain_soon(mst_launching *l)
 {
     const int64_t at = mst_now_ms() + EXPLAIN_MS;
@@ -144,18 +155,20 @@ static void on_explain(void *arg, mst_timer *timer)
 void mst_session_report(void *arg, const mst_report *report)
 {
     muster *m = (muster *)arg;
-    mst_member *w = mst_member_get(m, report->rank);
+    char *notice = NULL;
+    mst_member *w = mst_member_of(m, report->rank, report->incarnation);
 
-    if (w == NULL || w->incarnation != report->incarnation)
+    if (w == NULL)
         return;
+    if (report->node != NULL && report->node[0] != '\0')
+        keep_string(&w->node, report->node);
     switch (report->kind) {
     case MST_REPORT_STARTED:
         w->process = true;
         w->unseen = report->unseen;
         w->late = report->late;
         w->pid = report->pid;
-        mst_free(w->name);
-        w->name = mst_strdup(report->name);
+        keep_string(&w->name, report->name);
         mst_member_event(w, MST_EV_STARTED, "%s", report->name);
         break;
     case MST_REPORT_OUTPUT:
@@ -168,10 +181,19 @@ void mst_session_report(void *arg, const mst_report *report)
         keep_text(&w->waits, report);
         explain_soon(w->launching);
         break;
+    case MST_REPORT_NOTICE:
+        keep_text(&notice, report);
+        mst_drain(w, false, notice);
+        mst_free(notice);
+        break;
     case MST_REPORT_ENDED:
+        mst_link_awake(m);
         keep_text(&w->end_words, report);
-        mst_free(w->last_line);
-        w->last_line = mst_strdup(report->last_line);
+        keep_string(&w->last_line, report->last_line);
+        keep_string(&w->limit, report->limit);
+        w->oom = report->oom;
+        w->oom_kills = report->oom_kills;
+        w->shared = report->shared;
         w->process = false;
         w->ended = true;
         w->ended_ms = mst_now_ms();
@@ -190,9 +212,11 @@ void mst_session_report(void *arg, const mst_report *report)
 void mst_stop_member(mst_member *w, int mode)
 {
     const mst_record stop = {.kind = MST_STOP, .mode = (uint8_t)mode};
+    const bool reached = w->linked || (w->bound && mode == MST_STOP_DRAIN);
 
     if (mst_life_over(w->state))
         return;
+    w->no_successor = true;
     if (w->state == MUSTER_ASKED && !w->process) {
         /* a process that never was: nothing has to end */
         mst_member_event(w, MST_EV_FAILED, "worker %u was not started",
@@ -201,12 +225,16 @@ void mst_stop_member(mst_member *w, int mode)
     }
     mst_member_event(w, MST_EV_STOP, "%s",
                      mode == MST_STOP_NOW ? "told to end" : "told to drain");
-    if (w->linked || (w->bound && mode == MST_STOP_DRAIN)) {
+    w->stop_due =
+        reached && mode == MST_STOP_DRAIN && !TAILQ_EMPTY(&w->lane.queue);
+    if (reached) {
         w->lane.eager = true; /* it waits for our word before it ends */
-        mst_lane_put(&w->lane, &stop);
+        if (!w->stop_due)
+            mst_lane_put(&w->lane, &stop);
         mst_link_dirty(w);
     } else if (w->process) {
-        w->m->launcher->end(w->m->launcher, w->rank, MST_END_KILL);
+        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
+                            MST_END_KILL);
     }
 }
 
@@ -227,10 +255,11 @@ static void launch_done(mst_launching *l)
  * started are gone. */
 static void see_them_gone(mst_launching *l)
 {
-    for (uint32_t r = l->first; r < l->first + l->n; r++)
-        if (mst_member_get(l->m, r)->process)
-            return;
-    launch_done(l);
+    while (l->waits < l->n &&
+           !mst_member_get(l->m, l->first + l->waits)->process)
+        l->waits++;
+    if (l->waits == l->n)
+        launch_done(l);
 }
 
 static void on_gone_deadline(void *arg, mst_timer *timer)
@@ -249,7 +278,8 @@ static void launch_over(mst_launching *l, muster_err rc)
     for (uint32_t r = l->first; r < l->first + l->n; r++) {
         mst_member *w = mst_member_get(l->m, r);
 
-        if (rc != MUSTER_OK || !mst_member_takes(w))
+        w->no_successor = rc != MUSTER_OK || !mst_member_takes(w);
+        if (w->no_successor)
             mst_member_event(
                 w, MST_EV_FAILED, "worker %u was %s when %s%s%s", w->rank,
                 muster_state_name(w->state),
@@ -311,16 +341,18 @@ static void judge(mst_launching *l)
         launch_over(l, MUSTER_OK);
 }
 
-/* Counts anew: a member may be ready, lost again, and settled twice. */
-static void count(mst_launching *l)
+/* A member may be ready and lost again. */
+void mst_starting_changed(mst_member *w)
 {
-    l->nready = l->nover = 0;
-    for (uint32_t r = l->first; r < l->first + l->n; r++) {
-        const mst_member *w = mst_member_get(l->m, r);
+    mst_launching *l = w->launching;
+    const bool ready = mst_member_takes(w), over = mst_life_over(w->state);
 
-        l->nready += mst_member_takes(w);
-        l->nover += mst_life_over(w->state);
-    }
+    if (l == NULL)
+        return;
+    l->nready = l->nready + ready - w->counts_ready;
+    l->nover = l->nover + over - w->counts_over;
+    w->counts_ready = ready;
+    w->counts_over = over;
 }
 
 void mst_starting_settled(mst_member *w)
@@ -328,7 +360,6 @@ void mst_starting_settled(mst_member *w)
     mst_launching *l = w->launching;
 
     if (l != NULL && !l->over) {
-        count(l);
         explain_soon(l);
         judge(l);
     } else if (l != NULL && l->ending) {
@@ -338,6 +369,7 @@ void mst_starting_settled(mst_member *w)
         mst_mappings_ready(w);
     else
         mst_mappings_lost(w->m);
+    mst_unpark(w->m);
     if (!mst_life_over(w->state) || w->process)
         return;
     mst_removing_settled(w);
@@ -349,7 +381,6 @@ static void on_launch_deadline(void *arg, mst_timer *timer)
     mst_launching *l = (mst_launching *)arg;
 
     (void)timer;
-    count(l);
     if (l->nready < l->min)
         launch_failed(l);
     else
@@ -365,6 +396,8 @@ static void begin_launch(mst_cmd *cmd, void *arg)
     l->first = m->nmembers + 1;
     if (m->closing)
         rc = mst_fail(&l->error, MUSTER_ECLOSED, "the runtime is closed");
+    else if (m->spent != NULL)
+        rc = mst_fail(&l->error, MUSTER_EQUORUM, "%s", m->spent);
     else if (m->nmembers + l->n > MST_RANKS_MAX)
         rc = mst_fail(&l->error, MUSTER_EINVAL,
                       "%u more workers would be more than %u in one session",

@@ -1,14 +1,17 @@
 /* tell.c - events and output lines on their way to the program. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "session/session.h"
 
 typedef struct event_notice {
     mst_notice notice;
     muster_event event;
+    muster_info info;
     char text[MUSTER_ERROR_TEXT];
 } event_notice;
 
@@ -26,6 +29,7 @@ static void run_event(mst_notice *notice, void *arg)
     muster *m = (muster *)arg;
 
     n->event.text = n->text;
+    n->event.info = &n->info;
     m->options.on_event(m->options.arg, &n->event);
     mst_free(n);
 }
@@ -55,6 +59,7 @@ static void post(muster *m, mst_notice *notice)
 
 void mst_tell_event(mst_member *w, muster_state from, const char *text)
 {
+    struct timespec wall;
     event_notice *n;
 
     if (w->m->options.on_event == NULL)
@@ -68,7 +73,16 @@ void mst_tell_event(mst_member *w, muster_state from, const char *text)
     }
     n->notice.run = run_event;
     n->notice.bytes = sizeof(*n);
-    n->event = (muster_event){w->rank, w->incarnation, from, w->state, NULL};
+    clock_gettime(CLOCK_REALTIME, &wall);
+    n->event = (muster_event){
+        .rank = w->rank,
+        .incarnation = w->incarnation,
+        .from = from,
+        .to = w->state,
+        .code = w->state == MUSTER_LOST ? MUSTER_ELOST : MUSTER_OK,
+        .mono_ms = mst_now_ms(),
+        .time_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000};
+    mst_member_fill(w, &n->info);
     strncpy(n->text, text, sizeof(n->text) - 1);
     post(w->m, &n->notice);
 }
@@ -141,9 +155,11 @@ void mst_tell_printed_end(mst_member *w)
 
 void mst_tell_resume(muster *m)
 {
+    mst_member *w;
+
     m->output_full = false;
     if (m->launcher != NULL)
         m->launcher->flow(m->launcher, true);
-    for (uint32_t i = 0; i < m->nmembers; i++)
-        say_taken(m->members[i]);
+    TAILQ_FOREACH (w, &m->all, of_all)
+        say_taken(w);
 }

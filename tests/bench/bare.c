@@ -1,5 +1,6 @@
 #include "bare.h"
 
+#include "bulk_zmq.h"
 #include "sample.h"
 
 #include <errno.h>
@@ -43,6 +44,13 @@ static void *make_socket(void *zmq, int type)
     return socket;
 }
 
+static bool use_null;
+
+void bare_use_null(void)
+{
+    use_null = true;
+}
+
 void bare_open(bare *b)
 {
     char secret[41];
@@ -52,11 +60,15 @@ void bare_open(bare *b)
     if (b->zmq == NULL)
         bench_die("no context");
     b->socket = make_socket(b->zmq, ZMQ_ROUTER);
-    must(zmq_curve_keypair(b->key, secret), "key pair");
-    set_int(b->socket, ZMQ_CURVE_SERVER, 1);
+    b->mode = "child";
+    snprintf(b->key, sizeof(b->key), "-");
+    if (!use_null) {
+        must(zmq_curve_keypair(b->key, secret), "key pair");
+        set_int(b->socket, ZMQ_CURVE_SERVER, 1);
+        must(zmq_setsockopt(b->socket, ZMQ_CURVE_SECRETKEY, secret, 40), "key");
+    }
     set_int(b->socket, ZMQ_ROUTER_MANDATORY, 1);
     set_int(b->socket, ZMQ_BACKLOG, BACKLOG);
-    must(zmq_setsockopt(b->socket, ZMQ_CURVE_SECRETKEY, secret, 40), "key");
     must(zmq_bind(b->socket, "tcp://127.0.0.1:*"), "bind");
     must(zmq_getsockopt(b->socket, ZMQ_LAST_ENDPOINT, b->endpoint, &len),
          "endpoint");
@@ -70,12 +82,13 @@ void bare_close(bare *b)
 
 pid_t bare_spawn(const bare *b)
 {
-    char name[] = "bench_zmq", child[] = "child", endpoint[64], key[41];
+    char name[] = "bench_zmq", mode[16], endpoint[64], key[41];
     char parent[24];
-    char *argv[] = {name, child, endpoint, key, parent, NULL};
+    char *argv[] = {name, mode, endpoint, key, parent, NULL};
     pid_t pid = 0;
     int rc;
 
+    snprintf(mode, sizeof(mode), "%s", b->mode);
     memcpy(endpoint, b->endpoint, sizeof(endpoint));
     memcpy(key, b->key, sizeof(key));
     snprintf(parent, sizeof(parent), "%ld", (long)getpid());
@@ -138,7 +151,8 @@ static void echo_all(void *socket)
     }
 }
 
-int bare_child(const char *endpoint, const char *key, const char *parent)
+int bare_child(const char *mode, const char *endpoint, const char *key,
+               const char *parent)
 {
     char public_key[41], secret[41];
     void *zmq, *socket;
@@ -151,12 +165,18 @@ int bare_child(const char *endpoint, const char *key, const char *parent)
     if (zmq == NULL)
         bench_die("no context");
     socket = make_socket(zmq, ZMQ_DEALER);
-    must(zmq_curve_keypair(public_key, secret), "key pair");
-    must(zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, key, 40), "key");
-    must(zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, 40), "key");
-    must(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 40), "key");
+    if (strcmp(key, "-") != 0) {
+        must(zmq_curve_keypair(public_key, secret), "key pair");
+        must(zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, key, 40), "key");
+        must(zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, public_key, 40),
+             "key");
+        must(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, secret, 40), "key");
+    }
     must(zmq_connect(socket, endpoint), "connect");
-    echo_all(socket);
+    if (strcmp(mode, "child") == 0)
+        echo_all(socket);
+    else
+        bulk_child(socket, mode);
     zmq_close(socket);
     zmq_ctx_term(zmq);
     return EXIT_SUCCESS;

@@ -16,7 +16,11 @@ typedef struct bare {
     void *zmq;
     void *socket;
     char endpoint[64];
-    char key[41]; /* the server's public key, Z85 */
+    char key[41];     /* the server's public key, Z85; "-": NULL, not CURVE */
+    const char *mode; /* of the children that are started: "child" sends all
+                         back, "read" reads and sends the sum, "fill" sends as
+                         many bytes as are asked for, "big" sends back what is
+                         long */
 } bare;
 
 /* What ROUTER calls a connection. */
@@ -24,6 +28,9 @@ typedef struct bare_id {
     unsigned char bytes[16];
     size_t len;
 } bare_id;
+
+/* NULL instead of CURVE, for what is opened from here on. */
+void bare_use_null(void);
 
 /* Listen on a free port of 127.0.0.1. Ends the program on failure, as all of
  * these do; children of a program that ended are killed by the kernel. */
@@ -47,7 +54,8 @@ void bare_send(bare *b, const bare_id *to, const void *body, size_t len);
  */
 bool bare_recv(bare *b, bare_id *from, void *body, size_t *len, bool block);
 
-/* Be a child: `PROGRAM child ENDPOINT KEY PARENT`. Returns the exit status. */
-int bare_child(const char *endpoint, const char *key, const char *parent);
+/* Be a child: `PROGRAM MODE ENDPOINT KEY PARENT`. Returns the exit status. */
+int bare_child(const char *mode, const char *endpoint, const char *key,
+               const char *parent);
 
 #endif

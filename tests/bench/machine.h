@@ -9,6 +9,7 @@ typedef struct bench_machine {
     double load; /* average of the last minute */
     char muster[32];
     char libzmq[32];
+    char libsodium[32];
     char mpi[32]; /* "" = none */
     char build[32];
 } bench_machine;

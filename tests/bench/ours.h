@@ -7,6 +7,7 @@
 
 #include "sample.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,11 @@ extern const char ours_request[BENCH_BODY_BYTES];
  *   what   what was tried, for the message
  */
 void ours_must(muster_err rc, const muster_error *err, const char *what);
+
+/* Runtimes that are opened from here on use TCP for long payloads too, as
+ * between Pods, in plaintext or not; without it, children of the local launcher
+ * may have something better. Ends the program when this build cannot. */
+void ours_over_tcp(bool plaintext);
 
 /* A runtime whose local workers have loaded the handlers. End it with
  * muster_close. MUSTER_WORKER may name another worker program. */

@@ -9,9 +9,11 @@ static void print_machine(const bench_report *report)
 
     printf("machine   %s, %ld cores, %s, load %.2f at the start\n", m->cpu,
            m->cores, m->kernel, m->load);
-    printf("software  muster %s (%s build), libzmq %s, %s%s\n", m->muster,
-           m->build[0] != '\0' ? m->build : "plain", m->libzmq,
-           m->mpi[0] != '\0' ? "Open MPI " : "no Open MPI", m->mpi);
+    printf("software  muster %s (%s build), libzmq %s, libsodium %s, "
+           "%s%s\n",
+           m->muster, m->build[0] != '\0' ? m->build : "plain", m->libzmq,
+           m->libsodium, m->mpi[0] != '\0' ? "Open MPI " : "no Open MPI",
+           m->mpi);
     printf("numbers   medians of %d round%s, the sides taking turns; ratio is "
            "muster / peer\n",
            report->rounds, report->rounds == 1 ? "" : "s");
@@ -99,6 +101,38 @@ static void print_metric(const bench_outcome *outcome, size_t i, bool quick)
     }
 }
 
+/* The goals that compare other sides, and these at a glance. */
+static void print_aims(const bench_report *report)
+{
+    size_t n;
+    const bench_aim *aims = bench_aims(&n);
+    double ratio;
+
+    printf("\n%-44s %-30s %8s  %-8s %s\n", "goal", "of", "ratio", "wanted",
+           "reached");
+    for (size_t i = 0; i < n; i++) {
+        const bench_aim *aim = &aims[i];
+        const bool known =
+            bench_aim_ratio(aim, report->outcomes, report->n, &ratio);
+        char of[64];
+
+        snprintf(of, sizeof(of), "%s / %s", bench_side_name(aim->side),
+                 bench_side_name(aim->peer));
+        printf("%-44s %-30s ", aim->title, of);
+        if (known)
+            printf("%6.2f x", ratio);
+        else
+            printf("%8s", "-");
+        printf("  %s %.2f  %s\n", aim->least ? ">=" : "<=", aim->limit,
+               !known ? "unknown"
+               : (aim->least ? ratio >= aim->limit : ratio <= aim->limit)
+                   ? "yes"
+                   : "no");
+    }
+    puts("\nA broadcast ends when every receiver has read every byte and the "
+         "sender knows;\na gather when every byte of all answers was read.");
+}
+
 void bench_report_table(const bench_report *report)
 {
     print_machine(report);
@@ -106,4 +140,5 @@ void bench_report_table(const bench_report *report)
         for (size_t k = 0; k < BENCH_METRICS_MAX; k++)
             if (report->outcomes[i].work->metrics[k].key != NULL)
                 print_metric(&report->outcomes[i], k, report->quick);
+    print_aims(report);
 }

@@ -17,4 +17,8 @@ typedef struct bench_report {
 void bench_report_table(const bench_report *report);
 void bench_report_json(const bench_report *report);
 
+/* Write a page with plots and tables: HTML in one file, without scripts.
+ * False: it cannot be written, and that was said. */
+bool bench_report_page(const bench_report *report, const char *path);
+
 #endif

@@ -36,6 +36,7 @@ static void print_machine(const bench_report *report)
     print_member("muster", m->muster);
     print_member("build", m->build);
     print_member("libzmq", m->libzmq);
+    print_member("libsodium", m->libsodium);
     print_member("openmpi", m->mpi);
     printf("\"cores\":%ld,\"load\":%.2f},", m->cores, m->load);
     printf("\"rounds\":%d,\"quick\":%s,", report->rounds,

@@ -1,4 +1,6 @@
 /* bench_muster - the work done with muster, through its public interface. */
+#include "bulk.h"
+#include "bulk_muster.h"
 #include "many.h"
 #include "ours.h"
 #include "rss.h"
@@ -138,6 +140,10 @@ static int usage(void)
           "       bench_muster map COUNT NWORKERS\n"
           "       bench_muster blobs FROM TO NAMES\n"
           "       bench_muster threads NTHREADS COUNT\n"
+          "       bench_muster broadcast|gather NWORKERS MAX\n"
+          "       bench_muster calls COUNT\n"
+          "       bench_muster cipher BYTES\n"
+          "`tcp` or `plain` before these: over TCP, in plaintext.\n"
           "MUSTER_WORKER may name another worker program.\n",
           stderr);
     return 2;
@@ -148,6 +154,12 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
 
     alarm(BENCH_ALARM_S);
+    if (strcmp(mode, "tcp") == 0 || strcmp(mode, "plain") == 0) {
+        ours_over_tcp(strcmp(mode, "plain") == 0);
+        argc--;
+        argv++;
+        mode = argc > 1 ? argv[1] : "";
+    }
     if (strcmp(mode, "launch") == 0 && argc == 3)
         launch((uint32_t)bench_count(argv[2], 65535));
     else if (strcmp(mode, "pingpong") == 0 && argc == 4)
@@ -171,6 +183,16 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "threads") == 0 && argc == 4)
         many_threads(bench_count(argv[2], 10000),
                      bench_count(argv[3], 10000000));
+    else if (strcmp(mode, "broadcast") == 0 && argc == 4)
+        bulk_broadcast((uint32_t)bench_count(argv[2], 1000),
+                       bench_count(argv[3], BENCH_LARGEST));
+    else if (strcmp(mode, "gather") == 0 && argc == 4)
+        bulk_gather((uint32_t)bench_count(argv[2], 1000),
+                    bench_count(argv[3], BENCH_LARGEST));
+    else if (strcmp(mode, "calls") == 0 && argc == 3)
+        bulk_calls(bench_count(argv[2], 10000));
+    else if (strcmp(mode, "cipher") == 0 && argc == 3)
+        bulk_cipher(bench_count(argv[2], BENCH_LARGEST));
     else
         return usage();
     return EXIT_SUCCESS;

@@ -1,5 +1,7 @@
 /* bench_zmq - what bare libzmq needs for the work that muster does. */
 #include "bare.h"
+#include "bulk.h"
+#include "bulk_zmq.h"
 #include "rss.h"
 #include "sample.h"
 
@@ -222,7 +224,10 @@ static int usage(void)
           "       bench_zmq pipeline COUNT WINDOW\n"
           "       bench_zmq worker-rss\n"
           "       bench_zmq growth FROM TO WINDOW\n"
-          "       bench_zmq map COUNT NCHILDREN\n",
+          "       bench_zmq map COUNT NCHILDREN\n"
+          "       bench_zmq broadcast|gather NCHILDREN MAX\n"
+          "       bench_zmq calls COUNT\n"
+          "`null` before these: without CURVE.\n",
           stderr);
     return 2;
 }
@@ -231,9 +236,15 @@ int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
 
-    if (strcmp(mode, "child") == 0 && argc == 5)
-        return bare_child(argv[2], argv[3], argv[4]);
+    if ((strcmp(mode, "child") == 0 || bulk_is_child(mode)) && argc == 5)
+        return bare_child(mode, argv[2], argv[3], argv[4]);
     alarm(BENCH_ALARM_S);
+    if (strcmp(mode, "null") == 0) {
+        bare_use_null();
+        argc--;
+        argv++;
+        mode = argc > 1 ? argv[1] : "";
+    }
     if (strcmp(mode, "launch") == 0 && argc == 3)
         launch(bench_count(argv[2], 65535));
     else if (strcmp(mode, "pingpong") == 0 && argc == 4)
@@ -250,6 +261,14 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "map") == 0 && argc == 4)
         map(bench_count(argv[2], 10000000), bench_count(argv[3], 65535),
             MAP_WINDOW);
+    else if (strcmp(mode, "broadcast") == 0 && argc == 4)
+        bulk_broadcast(bench_count(argv[2], 1000),
+                       bench_count(argv[3], BENCH_LARGEST));
+    else if (strcmp(mode, "gather") == 0 && argc == 4)
+        bulk_gather(bench_count(argv[2], 1000),
+                    bench_count(argv[3], BENCH_LARGEST));
+    else if (strcmp(mode, "calls") == 0 && argc == 3)
+        bulk_calls(bench_count(argv[2], 10000));
     else
         return usage();
     return EXIT_SUCCESS;

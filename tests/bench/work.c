@@ -5,7 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* .has: muster, bare libzmq, Open MPI over TCP, Open MPI in shared memory. */
+#define SIZE(bytes, words)                                                     \
+    {                                                                          \
+        "s" #bytes "_us", words, words, "us", false, BENCH_NO_GOAL, 0          \
+    }
+#define SIZES(what)                                                            \
+    {                                                                          \
+        SIZE(64, what ", 64 B"), SIZE(256, what ", 256 B"),                    \
+            SIZE(1024, what ", 1 KiB"), SIZE(4096, what ", 4 KiB"),            \
+            SIZE(16384, what ", 16 KiB"), SIZE(65536, what ", 64 KiB"),        \
+            SIZE(262144, what ", 256 KiB"), SIZE(1048576, what ", 1 MiB"),     \
+            SIZE(4194304, what ", 4 MiB"), SIZE(16777216, what ", 16 MiB"),    \
+            SIZE(67108864, what ", 64 MiB")                                    \
+    }
+
+/* .has: muster, bare libzmq, Open MPI over TCP, Open MPI in shared memory,
+ * libzmq without CURVE, sockets, muster over TCP, muster in plaintext. */
 static const bench_work works[] = {
     {.name = "launch4",
      .args = {"launch", "4"},
@@ -27,21 +42,22 @@ static const bench_work works[] = {
     {.name = "blocking",
      .args = {"pingpong", "10000", "1000"},
      .quick_args = {"pingpong", "200", "20"},
-     .has = {true, true, true, true},
+     .has = {true, true, true, true, true, true},
      .limit_s = 60,
      .metrics = {{"p50_us", "blocking call, 64 B, p50",
                   "blocking call, 64 B, p50", "us", false, BENCH_RATIO_MAX,
-                  1.5},
+                  1.3},
                  {"p99_us", "blocking call, 64 B, p99",
-                  "blocking call, 64 B, p99", "us", false, BENCH_NO_GOAL, 0}}},
+                  "blocking call, 64 B, p99", "us", false, BENCH_RATIO_MAX,
+                  1.5}}},
     {.name = "pipelined",
      .args = {"pipeline", "300000", "1000"},
      .quick_args = {"pipeline", "2000", "100"},
-     .has = {true, true, true, true},
+     .has = {true, true, true, true, true, true},
      .limit_s = 60,
      .metrics = {{"per_s", "pipelined calls, 64 B, 1,000 out",
                   "pipelined calls, 64 B, 100 out", "/s", true, BENCH_RATIO_MIN,
-                  0.6}}},
+                  0.8}}},
     {.name = "worker-rss",
      .args = {"worker-rss"},
      .quick_args = {"worker-rss"},
@@ -65,7 +81,7 @@ static const bench_work works[] = {
      .limit_s = 60,
      .metrics = {{"per_s", "map, 20,000 empty, 1 a call",
                   "map, 500 empty, 1 a call", "/s", true, BENCH_AT_LEAST,
-                  100000},
+                  150000},
                  {"batch_per_s", "map, 20,000 empty, batches",
                   "map, 500 empty, batches", "/s", true, BENCH_AT_LEAST,
                   500000}}},
@@ -74,6 +90,7 @@ static const bench_work works[] = {
      .quick_args = {"blobs", "200", "1000", "100"},
      .has = {true, false, false, false},
      .once = true,
+     .apart = true,
      .limit_s = 280,
      .metrics = {{"per_s", "blobs, 64 B, put and dropped",
                   "blobs, 64 B, put and dropped", "/s", true, BENCH_NO_GOAL, 0},
@@ -101,13 +118,60 @@ static const bench_work works[] = {
                   "us", false, BENCH_NO_GOAL, 0},
                  {"ratio", "64 threads / 1 thread", "8 threads / 1 thread", "x",
                   false, BENCH_AT_MOST, 1}}},
+    {.name = "calls",
+     .args = {"calls", "30"},
+     .quick_args = {"calls", "3"},
+     .has = {true, true, true, true, true, true, true, true},
+     .limit_s = 60,
+     .metrics = {{"p50_us", "call and answer, 1 MiB each",
+                  "call and answer, 1 MiB each", "us", false, BENCH_RATIO_MAX,
+                  0.333}}},
+    {.name = "broadcast",
+     .args = {"broadcast", "4", "67108864"},
+     .quick_args = {"broadcast", "2", "4096"},
+     .has = {true, true, true, true, true, true, true, true},
+     .by_size = true,
+     .limit_s = 120,
+     .metrics = SIZES("broadcast to 4")},
+    {.name = "gather",
+     .args = {"gather", "4", "67108864"},
+     .quick_args = {"gather", "2", "4096"},
+     .has = {true, true, true, true, true, true, true, true},
+     .by_size = true,
+     .limit_s = 120,
+     .metrics = SIZES("gather from 4")},
+    {.name = "cipher",
+     .args = {"cipher", "67108864"},
+     .quick_args = {"cipher", "1048576"},
+     .has = {true},
+     .limit_s = 60,
+     .metrics = {{"ms", "cipher: seal 64 MiB once, open 4 x",
+                  "cipher: seal 1 MiB once, open 4 x", "ms", false,
+                  BENCH_NO_GOAL, 0}}},
+};
+
+static const bench_aim aims[] = {
+    {"broadcast 64 MiB to 4 over TCP, encrypted", "broadcast", "s67108864_us",
+     BENCH_MUSTER_TCP, BENCH_MPI_TCP, 1.5, false},
+    {"the same in plaintext", "broadcast", "s67108864_us", BENCH_MUSTER_PLAIN,
+     BENCH_MPI_TCP, 0.6, false},
+    {"broadcast 64 MiB to 4 local children", "broadcast", "s67108864_us",
+     BENCH_MUSTER, BENCH_MPI_SHM, 0.7, false},
+    {"1 MiB call and answer over TCP", "calls", "p50_us", BENCH_MUSTER_TCP,
+     BENCH_ZMQ, 1.0 / 3, false},
+    {"blocking call, 64 B, p50", "blocking", "p50_us", BENCH_MUSTER, BENCH_ZMQ,
+     1.3, false},
+    {"blocking call, 64 B, p99", "blocking", "p99_us", BENCH_MUSTER, BENCH_ZMQ,
+     1.5, false},
+    {"pipelined calls, 64 B", "pipelined", "per_s", BENCH_MUSTER, BENCH_ZMQ,
+     0.8, true},
 };
 
 static const char *const names[BENCH_SIDES] = {
-    [BENCH_MUSTER] = "muster",
-    [BENCH_ZMQ] = "bare libzmq",
-    [BENCH_MPI_TCP] = "Open MPI, TCP",
-    [BENCH_MPI_SHM] = "Open MPI, memory",
+    [BENCH_MUSTER] = "muster",          [BENCH_ZMQ] = "bare libzmq",
+    [BENCH_MPI_TCP] = "Open MPI, TCP",  [BENCH_MPI_SHM] = "Open MPI, memory",
+    [BENCH_NULL] = "libzmq NULL",       [BENCH_TCP] = "raw TCP",
+    [BENCH_MUSTER_TCP] = "muster, TCP", [BENCH_MUSTER_PLAIN] = "muster, plain",
 };
 
 #ifdef BENCH_MPIEXEC
@@ -146,12 +210,15 @@ const char *bench_side_name(bench_side side)
 
 bool bench_side_built(bench_side side)
 {
-#ifdef BENCH_MPIEXEC
-    (void)side;
-    return true;
-#else
-    return side == BENCH_MUSTER || side == BENCH_ZMQ;
+#ifndef BENCH_MPIEXEC
+    if (side == BENCH_MPI_TCP || side == BENCH_MPI_SHM)
+        return false;
 #endif
+#ifndef BENCH_HAS_PLAINTEXT
+    if (side == BENCH_MUSTER_PLAIN)
+        return false;
+#endif
+    return true;
 }
 
 bool bench_side_tells(const bench_work *work, bench_side side, size_t metric)
@@ -172,13 +239,15 @@ static const char **append(const char **end, const char *const *words,
 }
 
 #ifdef BENCH_MPIEXEC
-/* mpirun ... -n N+1 bench_mpi; a launch names its N itself. */
+/* mpirun ... -n N+1 bench_mpi; launches and long payloads name N. */
 static const char **append_mpirun(const char **end, bench_side side,
                                   const char *const *args,
                                   bench_command *command)
 {
-    const bool launch = strcmp(args[0], "launch") == 0;
-    const size_t nworkers = launch ? bench_count(args[1], 65535) : 1;
+    const bool many = strcmp(args[0], "launch") == 0 ||
+                      strcmp(args[0], "broadcast") == 0 ||
+                      strcmp(args[0], "gather") == 0;
+    const size_t nworkers = many ? bench_count(args[1], 65535) : 1;
 
     snprintf(command->nranks, sizeof(command->nranks), "%zu", nworkers + 1);
     end = append(end, mpirun, BENCH_ARGV_MAX);
@@ -201,6 +270,14 @@ void bench_command_of(const bench_work *work, bench_side side, bool quick,
         *end++ = BENCH_MUSTER_SIDE;
     else if (side == BENCH_ZMQ)
         *end++ = BENCH_ZMQ_SIDE;
+    else if (side == BENCH_TCP)
+        *end++ = BENCH_TCP_SIDE;
+    else if (side == BENCH_NULL)
+        end = append(end, (const char *[]){BENCH_ZMQ_SIDE, "null"}, 2);
+    else if (side == BENCH_MUSTER_TCP)
+        end = append(end, (const char *[]){BENCH_MUSTER_SIDE, "tcp"}, 2);
+    else if (side == BENCH_MUSTER_PLAIN)
+        end = append(end, (const char *[]){BENCH_MUSTER_SIDE, "plain"}, 2);
 #ifdef BENCH_MPIEXEC
     else
         end = append_mpirun(end, side, args, command);
@@ -226,6 +303,33 @@ bool bench_ratio(const bench_outcome *outcome, bench_side side, size_t metric,
         return false;
     *ratio = outcome->of[BENCH_MUSTER][metric].median / peer;
     return true;
+}
+
+const bench_aim *bench_aims(size_t *n)
+{
+    *n = sizeof(aims) / sizeof(aims[0]);
+    return aims;
+}
+
+bool bench_aim_ratio(const bench_aim *aim, const bench_outcome *outcomes,
+                     size_t n, double *ratio)
+{
+    for (size_t i = 0; i < n; i++) {
+        const bench_outcome *o = &outcomes[i];
+
+        for (size_t k = 0; k < BENCH_METRICS_MAX; k++) {
+            const char *key = o->work->metrics[k].key;
+
+            if (strcmp(o->work->name, aim->work) != 0 || key == NULL ||
+                strcmp(key, aim->key) != 0 || !has_number(o, aim->side, k) ||
+                !has_number(o, aim->peer, k) ||
+                !(o->of[aim->peer][k].median > 0))
+                continue;
+            *ratio = o->of[aim->side][k].median / o->of[aim->peer][k].median;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool bench_goal_reached(const bench_outcome *outcome, size_t metric,

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define BENCH_ROUNDS_MAX 100
-#define BENCH_METRICS_MAX 7
+#define BENCH_METRICS_MAX 11
 #define BENCH_ARGS_MAX 4
 #define BENCH_ARGV_MAX 32
 
@@ -16,6 +16,10 @@ typedef enum bench_side {
     BENCH_ZMQ,
     BENCH_MPI_TCP,
     BENCH_MPI_SHM,
+    BENCH_NULL,         /* bare libzmq without CURVE                       */
+    BENCH_TCP,          /* sockets                                         */
+    BENCH_MUSTER_TCP,   /* muster over TCP, sealed, as between Pods        */
+    BENCH_MUSTER_PLAIN, /* the same in plaintext, where the build has that */
     BENCH_SIDES
 } bench_side;
 
@@ -45,8 +49,10 @@ typedef struct bench_work {
     const char *args[BENCH_ARGS_MAX];       /* of the sides' programs */
     const char *quick_args[BENCH_ARGS_MAX]; /* the same, tiny         */
     bool has[BENCH_SIDES];
-    bool once;         /* a round takes long: one is enough, for all      */
-    bool mpi_once;     /* mpirun takes long: one round is enough          */
+    bool by_size;  /* metrics are sizes; a quick run has only the small ones */
+    bool apart;    /* only when it is named: it takes long                   */
+    bool once;     /* a round takes long: one is enough, for all      */
+    bool mpi_once; /* mpirun takes long: one round is enough          */
     size_t peers_tell; /* only the first so many metrics; 0 = all         */
     int limit_s;       /* one run's, then it is killed                    */
     bench_metric metrics[BENCH_METRICS_MAX];
@@ -64,6 +70,25 @@ typedef struct bench_outcome {
     bool failed[BENCH_SIDES];
     bench_series of[BENCH_SIDES][BENCH_METRICS_MAX];
 } bench_outcome;
+
+/* What a goal of the project says of two sides of a work. */
+typedef struct bench_aim {
+    const char *title;
+    const char *work, *key;
+    bench_side side, peer;
+    double limit;
+    bool least; /* side / peer >= limit, else <= limit */
+} bench_aim;
+
+/* All of them; *n is how many. */
+const bench_aim *bench_aims(size_t *n);
+
+/* The medians' ratio, side / peer, of an aim.
+ *
+ * Success: true, *ratio is set. False: one of them was not measured.
+ */
+bool bench_aim_ratio(const bench_aim *aim, const bench_outcome *outcomes,
+                     size_t n, double *ratio);
 
 /* A command line, in storage of its own. */
 typedef struct bench_command {

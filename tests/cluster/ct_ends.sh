@@ -10,7 +10,7 @@ say "out of memory"
 manager oom run -n 2 --memory 64Mi "$script" eat 256
 ends oom 90
 ended oom 0
-said oom 'eat: worker lost: worker 1 was OOMKilled \(limit 64Mi\) in handler eat'
+said oom 'eat: worker lost: worker 1 on [^ ]* was OOMKilled in handler eat.*; limit 64Mi, last seen [0-9]+Mi'
 said oom '^size: 1$'
 nothing_left
 
@@ -46,6 +46,6 @@ k delete pod "$(workers -o name | head -n 1 | cut -d / -f 2)" --wait=false \
 ends map 90
 ended map 0
 said map '^mapped 200, 0 failed$'
-said map 'WORKER-LOST rank=1 .* was deleted by someone'
+said map 'WORKER-DRAINS rank=1 .*(SIGTERM|was deleted by someone)'
 nothing_left
 finish

@@ -12,7 +12,8 @@ static inline void same_span(mst_span a, mst_span b)
 
 static inline void encode_again(const mst_record *r)
 {
-    const size_t room = MST_WIRE_FIELDS + 4 * UINT16_MAX + r->body.len;
+    const size_t room =
+        MST_WIRE_FIELDS + r->text.len + r->side.build.len + r->body.len;
     unsigned char *bytes = malloc(room);
     mst_writer w = mst_writer_of(bytes, room);
     mst_reader reader;
@@ -39,6 +40,8 @@ static inline void encode_again(const mst_record *r)
     must(memcmp(back.session, r->session, sizeof(r->session)) == 0);
     must(back.side.wire == r->side.wire && back.side.word == r->side.word);
     must(back.side.order == r->side.order);
+    must(memcmp(&back.usage, &r->usage, sizeof(r->usage)) == 0);
+    must(back.running == r->running && back.running_ms == r->running_ms);
     same_span(back.text, r->text);
     same_span(back.body, r->body);
     same_span(back.side.build, r->side.build);

@@ -7,7 +7,6 @@
 
 #include "fuzz.h"
 #include "launch/kube/access.h"
-#include "launch/kube/grant.h"
 
 static void check(const mst_kube_access *a)
 {
@@ -29,7 +28,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     mst_kube_access *a = NULL;
     muster_error err = {0};
-    mst_grant grant = {0};
     muster_err rc;
 
     if (fd < 0)
@@ -46,14 +44,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         must(rc == MUSTER_EKUBE && err.code == rc && err.text[0] != '\0');
     mst_kube_access_close(&a);
-
-    /* the same bytes as a plugin's answer */
-    rc = mst_grant_read((const char *)data, size,
-                        "client.authentication.k8s.io/v1", &grant, &err);
-    must(rc == MUSTER_OK || (rc == MUSTER_EKUBE && err.text[0] != '\0'));
-    if (rc == MUSTER_OK)
-        must(grant.token != NULL || grant.cert != NULL);
-    must((grant.cert != NULL) == (grant.key != NULL));
-    mst_grant_fini(&grant);
     return 0;
 }

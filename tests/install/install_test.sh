@@ -76,7 +76,7 @@ for file in libmuster.so libmuster.a; do
     [ -f "$libdir/$file" ] || fail "$file is not installed"
 done
 mandir=$(find "$prefix" -type d -name man)
-for page in man1/{muster,muster-worker}.1 man3/{muster_call,muster_map}.3; do
+for page in man1/{muster,muster-bench,muster-worker}.1 man3/{muster_call,muster_map}.3; do
     [ -s "$mandir/$page" ] || fail "$page is not installed"
 done
 if grep -rl '@[A-Z_]*@' "$mandir" >"$work/strays"; then

@@ -75,6 +75,16 @@ static int nap(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(nap);
 
+/* Is this the thread that main runs on? */
+static int on_main(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    return muster_out_printf(out, "%s", gettid() == getpid() ? "yes" : "no");
+}
+MUSTER_HANDLER(on_main);
+
 /* "42 no such file": fails so. */
 static int fail(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
@@ -336,6 +346,28 @@ static int until_canceled(muster_ctx *ctx, const void *in, size_t len,
     return 0;
 }
 MUSTER_HANDLER(until_canceled);
+
+static char *kept; /* the last of what hog took */
+
+/* "64": so many MiB, one after the other, each touched; and stays. */
+static int hog(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    const size_t n = (size_t)number_of(in, len);
+
+    (void)out;
+    say("begun");
+    for (size_t i = 0; i < n && !muster_ctx_canceled(ctx); i++) {
+        char *bytes = malloc((size_t)1 << 20);
+
+        if (bytes == NULL)
+            return muster_fail(ctx, 1, "no memory after %zu MiB", i);
+        memset(bytes, 1 + (int)i, (size_t)1 << 20);
+        *(char *volatile *)&kept = bytes;
+        sleep_ms(8);
+    }
+    return 0;
+}
+MUSTER_HANDLER(hog);
 
 /* The same, and late: the caller's deadline is always first. */
 static int past_deadline(muster_ctx *ctx, const void *in, size_t len,

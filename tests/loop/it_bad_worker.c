@@ -21,7 +21,7 @@ const char *__tsan_default_options(void)
     return "allocator_may_return_null=1";
 }
 
-static char how_env[64], good_env[512], keep_env[128];
+static char how_env[64], good_env[512], keep_env[600];
 static const char *env[] = {how_env, good_env, keep_env, NULL};
 
 static rig *bad_rig(const char *how)
@@ -152,6 +152,72 @@ static void who_is_silent_is_lost(void **state)
     rig_down(&r);
 }
 
+static void assert_lost(const char *how, const char *why)
+{
+    rig *r = two_up(how);
+
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_ELOST, r->err);
+    print_message("%s\n", how);
+    assert_words(r->err.text, "worker 2 broke the protocol", why);
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+static void calls_of_its_own_have_their_limits(void **state)
+{
+    (void)state;
+    assert_lost("same-id", "a call that is none");
+    assert_lost("many-calls", "a call that is none");
+    assert_lost("many-bytes", "a call that is none");
+    assert_lost("output", "more output than it may send");
+}
+
+/* What loads modules is the manager's to call, in no process but workers. */
+static void it_brings_no_code_into_others(void **state)
+{
+    rig *r;
+
+    (void)state;
+    unlink(CANARY_TRACE);
+    snprintf(keep_env, sizeof(keep_env), "CANARY=%s", CANARY_MODULE);
+    r = two_up("push-code");
+    keep_env[0] = '\0';
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "10 10 10 10"); /* MUSTER_ENOHANDLER */
+    assert_int_equal(access(CANARY_TRACE, F_OK), -1);
+    assert_good_one_answers(r);
+    rig_down(&r);
+}
+
+static void its_words_move_no_cursor(void **state)
+{
+    rig *r = two_up("words");
+
+    (void)state;
+    assert_code(rig_call(r, 2, "echo", "x", 0), MUSTER_EREMOTE, r->err);
+    assert_string_equal(r->err.text, " [2J ]0;t     5n?evil");
+    rig_down(&r);
+}
+
+/* Whether it is silent there, or talks without a HELLO. */
+static void another_connection_of_it_is_shut_down(void **state)
+{
+    static const char *const ways[] = {"lodger-talks", "lodger-is-silent"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        rig *r = two_up(ways[i]);
+        const int64_t began = rig_now_ms();
+
+        assert_code(rig_call(r, 2, "echo", "x", 60000), MUSTER_OK, r->err);
+        assert_string_equal(r->answer, "out");
+        assert_within(ways[i], began, 8000);
+        assert_true(rig_logged(r, "SHUT-OUT", "connections=1", RIG_WAIT_MS));
+        assert_good_one_answers(r);
+        rig_down(&r);
+    }
+}
+
 /* The cookie of a worker that was lost opens nothing any more. */
 static void an_old_incarnation_is_refused(void **state)
 {
@@ -193,6 +259,10 @@ int main(void)
         rig_test(a_result_without_end_is_no_memory),
         rig_test(a_second_connection_is_refused_and_the_first_lives),
         rig_test(who_is_silent_is_lost),
+        rig_test(calls_of_its_own_have_their_limits),
+        rig_test(it_brings_no_code_into_others),
+        rig_test(its_words_move_no_cursor),
+        rig_test(another_connection_of_it_is_shut_down),
         rig_test(an_old_incarnation_is_refused),
     };
 

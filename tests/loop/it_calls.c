@@ -353,6 +353,33 @@ static void handlers_run_side_by_side(void **state)
     rig_down(&r);
 }
 
+/* A lone call needs no other thread; when it takes long, the connection is in
+ * other hands meanwhile. */
+static void a_handler_runs_where_its_call_was_read(void **state)
+{
+    muster_options o = rig_options();
+    muster_future *f;
+    int nmain = 0;
+    rig *r;
+
+    (void)state;
+    o.threads = 2;
+    r = rig_up_with(&o, 1);
+    for (int i = 0; i < 100; i++) { /* one may come before another is over */
+        assert_code(rig_call(r, 1, "on_main", "", 0), MUSTER_OK, r->err);
+        nmain += strcmp(r->answer, "yes") == 0;
+    }
+    assert_in_range(nmain, 1, 100);
+    f = rig_start(r, 1, "until_canceled", "");
+    assert_non_null(rig_take_line(r, 1, "begun", RIG_WAIT_MS));
+    assert_code(rig_call(r, 1, "on_main", "", 0), MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "no");
+    assert_false(muster_future_wait(f, 0));
+    muster_future_cancel(f);
+    assert_code(rig_result(r, &f), MUSTER_ECANCELED, r->err);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +397,7 @@ int main(void)
         rig_test(payloads_of_all_sizes_pass),
         rig_test(many_threads_call_at_once),
         rig_test(handlers_run_side_by_side),
+        rig_test(a_handler_runs_where_its_call_was_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

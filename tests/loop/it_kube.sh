@@ -275,8 +275,16 @@ verdicts() {
     local pod
 
     begin
-    run -n 2 "$script" quit
+    run -n 2 --events "$dir/events" "$script" quit
     expect 0 "exit(7)" "worker lost: worker 1 exited with status 7"
+    checks=$((checks + 1))
+    python3 "${apiserver%/*}/events_check.py" \
+        "${apiserver%/*}/../../runtime/man/muster-events.5" "$dir/events" 0 ||
+        fail "--events"
+    checks=$((checks + 1))
+    grep '"to":"lost"' "$dir/events" |
+        grep '"name":"[a-z0-9-]*-1","node":"n1","exit_status":7,' >/dev/null ||
+        fail "--events: $(grep '"to":"lost"' "$dir/events")"
     nothing_left "exit(7)"
     start -n 2 "$script" wait
     eventually said begun
@@ -284,14 +292,16 @@ verdicts() {
     curl -sf -X DELETE \
         "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=1" >/dev/null
     finish
-    expect 0 "deleted" "worker 1 was deleted by someone" "in handler nap"
+    expect 0 "deleted" "worker 1 drained on SIGTERM" "deleted by someone" \
+        "handler nap was interrupted"
     start -n 2 "$script" wait
     eventually said begun
     curl -sf -X POST "$url/_kill/$(pod_name 1)" -d '{"phase": "Failed",
         "containerStatuses": [{"name": "worker", "state": {"terminated":
         {"exitCode": 137, "reason": "OOMKilled"}}}]}' >/dev/null
     finish
-    expect 0 "oom" "worker 1 was OOMKilled (limit 4Gi) in handler nap; its last"
+    expect 0 "oom" "worker 1 on n1 was OOMKilled in handler nap" \
+        "; limit 4Gi, last seen "
     nothing_left "oom"
     start -n 2 --keep failed "$script" quit
     finish
@@ -343,6 +353,42 @@ server_goes_away() {
     expect 0 "server away" slept
 }
 
+# The token, and the Secret with the cookies, after the workers are there.
+credentials_end() {
+    local no='{"fail": [{"path": "/", "times": 1000, "status": 401,
+        "reason": "Unauthorized", "message": "Unauthorized"}]}'
+
+    begin
+    start -n 2 "$script" wait
+    eventually said begun
+    script "$no"
+    curl -sf -X POST "$url/_cut" >/dev/null
+    eventually said "401 Unauthorized"
+    script '{"fail": []}'
+    eventually said KUBE-BACK
+    script "$no"
+    checks=$((checks + 1))
+    ! said WORKER-LOST || fail "token revoked: a worker is lost"
+    kill -INT "$(pgrep -P "$job")" # the call goes on until then
+    finish
+    expect 130 "token revoked" "everything was cancelled" KUBE-NOT-DELETED
+    begin "$no"
+    run -n 1 "$script" size
+    expect 69 "token refused" "401 Unauthorized"
+    begin '{"fail": [{"method": "DELETE", "path": "/secrets/", "times": 9,
+        "status": 404, "reason": "NotFound", "message": "not found"}]}'
+    run -n 2 "$script" size
+    expect 0 "Secret deleted by someone" 2
+    checks=$((checks + 1))
+    ! said warn || fail "Secret deleted by someone: a warning"
+    begin '{"pods": {"phase": "Pending", "containerStatuses": [{"name":
+        "worker", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}'
+    run -n 2 --pending-timeout 2 "$script" size
+    expect 69 "Secret gone before it was mounted" \
+        "0 of 2 workers came up in 2.0 s" "is still booting: starting"
+    nothing_left "Secret gone before it was mounted"
+}
+
 signals() {
     local sig
 
@@ -360,8 +406,58 @@ signals() {
     done
 }
 
+delete() {
+    curl -sf -X DELETE \
+        "$url/api/v1/namespaces/demo/pods/$1?gracePeriodSeconds=20" >/dev/null
+}
+
+# stored WORDS: a Pod or Secret in whose name they are.
+stored() {
+    curl -sf "$url/_store" | grep -q -e "$1"
+}
+
+drains() {
+    begin
+    start -n 2 --grace 3 "$script" wait
+    eventually said begun
+    delete "$(pod_name 2)"
+    eventually said "WORKER-DRAINS rank=2"
+    eventually not stored 'worker-[a-z0-9]*-2"'
+    # the one that runs a handler: it is interrupted, and the call is lost
+    delete "$(pod_name 1)"
+    finish
+    expect 0 "drained" "WORKER-DRAINS rank=1" "worker lost: handler nap was int"
+    [ "$(requests "POST pods")" = 2 ] || fail "drained: Pods were created"
+    nothing_left "drained"
+}
+
+not() {
+    ! "$@"
+}
+
+replaces() {
+    begin
+    start -n 2 --replace 3 "$script" wait
+    eventually said begun
+    delete "$(pod_name 2)"
+    eventually said "WORKER-DRAINS rank=2"
+    eventually stored 'worker-[a-z0-9]*-2-r2"'
+    eventually pgrep -f -- "--cookie $dir/pods/.*-2-r2.cookie" >/dev/null
+    # one that is killed
+    pkill -KILL -f -- "--cookie $dir/pods/.*-2-r2.cookie"
+    eventually stored 'worker-[a-z0-9]*-2-r3"'
+    finish
+    expect 0 "replaced" slept
+    checks=$((checks + 2))
+    [ "$(requests "POST pods")" = 4 ] ||
+        fail "replaced: $(requests "POST pods") Pods, not 4"
+    [ "$(requests "POST secrets")" = 3 ] ||
+        fail "replaced: $(requests "POST secrets") Secrets, not 3"
+    nothing_left "replaced"
+}
+
 for test in it_runs options refusals bad_days verdicts does_not_come_up \
-    server_goes_away signals; do
+    server_goes_away credentials_end signals drains replaces; do
     before=$SECONDS
     "$test"
     echo "$test: $((SECONDS - before)) s"

@@ -1,6 +1,7 @@
 /* it_nomem.c - the n-th allocation of the manager fails, and all after it, for
  * every n: an operation ends, with success or an error, and when there is
  * memory again everything works again. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,37 @@ static int sweep_remove(void *arg)
     return 0;
 }
 
+/* A worker that ends: the call, the verdict and the list of workers. */
+static int sweep_lost(void *arg)
+{
+    FILE *null = fopen("/dev/null", "we");
+    muster *m = up(2);
+
+    (void)arg;
+    forked_check(null != NULL, "/dev/null");
+    for (int n = 1; n <= 25; n++) {
+        const int64_t began = rig_now_ms();
+        muster_error err = {0};
+        uint32_t rank = 0;
+        muster_err rc;
+
+        forked_check(muster_ranks(m, &rank, 1) == 2, "ranks");
+        mst_alloc_fail_after(n);
+        rc = muster_call(m, rank, "leave", "7", 1, 3000, NULL, &err);
+        (void)muster_print_list(m, null);
+        mst_alloc_fail_after(0);
+        assert_ended("lost", n, rc, &err, began);
+        forked_check(rc != MUSTER_OK, "a worker that has ended answers");
+        forked_check(muster_print_list(m, null), "no list");
+        /* it is known by then whether that one lives */
+        (void)muster_call(m, rank, "echo", "x", 1, 3000, NULL, &err);
+        assert_well(m, n);
+    }
+    fclose(null);
+    muster_close(&m);
+    return 0;
+}
+
 static int sweep_close(void *arg)
 {
     (void)arg;
@@ -271,6 +303,12 @@ static void in_remove(void **state)
     forked_run(sweep_remove, NULL, 20000);
 }
 
+static void in_lost(void **state)
+{
+    (void)state;
+    forked_run(sweep_lost, NULL, 20000);
+}
+
 static void in_close(void **state)
 {
     (void)state;
@@ -281,7 +319,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(in_open),       rig_test(in_launch), rig_test(in_calls),
-        rig_test(in_broadcasts), rig_test(in_remove), rig_test(in_close),
+        rig_test(in_broadcasts), rig_test(in_remove), rig_test(in_lost),
+        rig_test(in_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,14 +33,6 @@ static struct {
 static relay *way;
 static uint64_t seed, times = 1;
 
-static uint32_t chance(uint64_t *x, uint32_t below)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return (uint32_t)((*x >> 16) % below);
-}
-
 /* ------------------------------------------------------------- up, down -- */
 
 static uint16_t free_port(void)

@@ -193,7 +193,8 @@ test_usage() {
     run run --help
     expect 0 "run --help"
     for word in --workers --min --launcher --threads --pending-timeout \
-        --listen --port --advertise --join-dir --output --timestamps --log-level "64 usage" "66 " "69 " "128+N"; do
+        --listen --port --advertise --join-dir --output --timestamps --events --log-level \
+        "64 usage" "66 " "69 " "73 " "128+N"; do
         grep -qF -e "$word" "$out" || fail "run --help: nothing of $word"
     done
     run --version
@@ -309,7 +310,7 @@ test_output() {
     expect 0 "everything closed"
     timeout 30 "$muster" run -n 2 "$script" say >/dev/full 2>"$err"
     status=$?
-    expect 1 "full stdout"
+    expect 1 "full stdout" "standard output could not be written"
 }
 
 # lines WHAT FILE LINE...: these and no others, in any order.
@@ -422,6 +423,43 @@ test_signals() {
     expect 130 "two SIGINT"
 }
 
+# The worker that is no other's; there is one sooner or later.
+successor_of() {
+    local p i
+    for ((i = 0; i < 400; i++)); do
+        for p in $(pgrep -P "$pid"); do
+            [[ " $* " == *" $p "* ]] || { echo "$p" && return; }
+        done
+        sleep 0.05
+    done
+}
+
+test_replace() {
+    local next how
+    for how in --replace "--replace 5" --replace=5; do
+        # shellcheck disable=SC2086 # two words are two arguments
+        run run -n 1 $how "$script" size
+        expect 0 "$how"
+        expect_line 1
+    done
+    run run --replace=x "$script" size
+    expect 64 "a budget that is none" '--replace cannot be "x"'
+    run run --grace x "$script" size
+    expect 64 "a grace that is none" '--grace cannot be "x"'
+    MUSTER_REPLACE=1 begin 2 heed
+    kill -s KILL "${workers[1]}"
+    next=$(successor_of "${workers[@]}")
+    sleep 0.3 # it is ready by then, or lost while it comes: the same here
+    kill -s KILL "$next"
+    finish
+    expect 1 "the budget is spent" "REPLACE-SPENT" "budget=1" \
+        "the budget of 1 replacements is spent"
+    begin 2 heed
+    kill -s TERM "${workers[0]}" "${workers[1]}"
+    finish
+    expect 1 "SIGTERM to the workers" "WORKER-DRAINS" "drained on SIGTERM"
+}
+
 test_manager_killed() {
     local began
     begin 3 stuck
@@ -448,6 +486,7 @@ test_output_modes
 test_listen
 test_list
 test_signals
+test_replace
 test_manager_killed
 
 echo "$checks checks, $failures failed"

@@ -6,17 +6,36 @@ target_compile_definitions(it_link PRIVATE
     TRUE_WORKER="$<TARGET_FILE:muster-worker>"
     RELAY_WORKER_PROGRAM="$<TARGET_FILE:relay_worker>")
 add_dependencies(it_link relay_worker)
-add_executable(bad_worker ../support/bad_worker.c)
+test_module(module_canary SOURCE ../support/canary.c NAME canary
+            DEFINE CANARY_TRACE="${CMAKE_CURRENT_BINARY_DIR}/canary.bad")
+add_executable(bad_worker ../support/bad_worker.c ../support/liar.c)
 target_include_directories(bad_worker PRIVATE ${PROJECT_SOURCE_DIR}/runtime)
 target_link_libraries(bad_worker PRIVATE muster_static)
 loop_test(it_bad_worker 60)
 target_compile_definitions(it_bad_worker PRIVATE
     TRUE_WORKER="$<TARGET_FILE:muster-worker>"
-    BAD_WORKER="$<TARGET_FILE:bad_worker>")
-add_dependencies(it_bad_worker bad_worker)
+    BAD_WORKER="$<TARGET_FILE:bad_worker>"
+    CANARY_MODULE="$<TARGET_FILE:module_canary>"
+    CANARY_TRACE="${CMAKE_CURRENT_BINARY_DIR}/canary.bad")
+add_dependencies(it_bad_worker bad_worker module_canary)
+loop_test(it_liar 120)
+target_compile_definitions(it_liar PRIVATE
+    BAD_WORKER="$<TARGET_FILE:bad_worker>"
+    CANARY_MODULE="$<TARGET_FILE:module_canary>"
+    CANARY_TRACE="${CMAKE_CURRENT_BINARY_DIR}/canary.bad")
+add_dependencies(it_liar bad_worker module_canary)
 loop_test(it_strangers 60)
 target_compile_definitions(it_strangers PRIVATE
     TRUE_WORKER="$<TARGET_FILE:muster-worker>")
+add_executable(attacker ../support/attacker.c)
+target_link_libraries(attacker PRIVATE PkgConfig::ZMQ PkgConfig::SODIUM)
+loop_test(it_attack 180)
+target_compile_definitions(it_attack PRIVATE
+    ATTACKER="$<TARGET_FILE:attacker>")
+add_dependencies(it_attack attacker)
+set_tests_properties(it_attack PROPERTIES RUN_SERIAL ON)
+loop_test(it_secrets 60)
+set_tests_properties(it_secrets PROPERTIES SKIP_RETURN_CODE 77)
 test_module(resume_handlers SOURCE resume_handlers.c NAME resume_handlers)
 loop_test(it_resume 240)
 target_sources(it_resume PRIVATE ../support/relay.c resume_handlers.c)

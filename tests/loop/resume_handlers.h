@@ -37,4 +37,13 @@ static inline size_t resume_check(const unsigned char *data, uint32_t item,
     return i;
 }
 
+/* A number below `below`, from a seed. */
+static inline uint32_t chance(uint64_t *x, uint32_t below)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return (uint32_t)((*x >> 16) % below);
+}
+
 #endif

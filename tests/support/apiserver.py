@@ -85,6 +85,8 @@ def ended(code):
 def run(pod):
     """What a kubelet does, for the container "worker"."""
     name = pod["metadata"]["name"]
+    with lock:
+        pod["spec"]["nodeName"] = "n1"
     spec = [c for c in pod["spec"]["containers"] if c["name"] == "worker"][0]
     env = {"PATH": os.environ["PATH"]}
     for keep in os.environ:

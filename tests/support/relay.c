@@ -19,7 +19,8 @@ struct relay {
     int ends[PAIRS][2]; /* worker, manager; -1: free */
     pthread_t thread;
     pthread_mutex_t lock;
-    bool cut, frozen, held, stop;
+    bool cut, frozen, held, stop, garble;
+    unsigned cut_one; /* 1 + which of the open ones; 0: none */
     uint64_t after;
     int connections;
 };
@@ -83,6 +84,10 @@ static bool forward(relay *r, int from, int to)
                             : sizeof(bytes);
     const ssize_t n = recv(from, bytes, most, 0);
 
+    if (n > 0 && r->garble) {
+        bytes[n / 2] ^= 1;
+        r->garble = false;
+    }
     for (ssize_t at = 0; at < n;) {
         const ssize_t sent =
             send(to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -97,6 +102,19 @@ static bool forward(relay *r, int from, int to)
         r->after = r->cut ? 0 : r->after - (uint64_t)n;
     }
     return n > 0;
+}
+
+/* With the lock: the one to be cut, counted among those that are open. */
+static void cut_one(relay *r)
+{
+    unsigned open = 0, at = 0;
+
+    for (int i = 0; i < PAIRS; i++)
+        open += r->ends[i][0] >= 0;
+    for (int i = 0; i < PAIRS && open > 0; i++)
+        if (r->ends[i][0] >= 0 && at++ == (r->cut_one - 1) % open)
+            close_pair(r->ends[i]);
+    r->cut_one = 0;
 }
 
 /* With the lock: what poll said. */
@@ -114,6 +132,8 @@ static void act(relay *r, const struct pollfd *fds)
         if (r->ends[i][0] >= 0)
             close_pair(r->ends[i]);
     r->cut = false;
+    if (r->cut_one > 0)
+        cut_one(r);
 }
 
 static void *run(void *arg)
@@ -207,6 +227,19 @@ void relay_cut(relay *r)
     tell(r, &r->cut, true);
 }
 
+void relay_cut_one(relay *r, unsigned which)
+{
+    pthread_mutex_lock(&r->lock);
+    r->cut_one = 1 + which % 65536;
+    pthread_mutex_unlock(&r->lock);
+    eventfd_write(r->wake, 1);
+}
+
+void relay_garble(relay *r)
+{
+    tell(r, &r->garble, true);
+}
+
 void relay_hold(relay *r)
 {
     tell(r, &r->held, true);
@@ -232,6 +265,17 @@ void relay_cut_after(relay *r, uint64_t bytes)
     pthread_mutex_lock(&r->lock);
     r->after = bytes;
     pthread_mutex_unlock(&r->lock);
+}
+
+int relay_open(relay *r)
+{
+    int n = 0;
+
+    pthread_mutex_lock(&r->lock);
+    for (int i = 0; i < PAIRS; i++)
+        n += r->ends[i][0] >= 0;
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }
 
 int relay_connections(relay *r)

@@ -17,6 +17,12 @@ uint16_t relay_port(const relay *r);
 /* Close every connection there is; new ones are forwarded. */
 void relay_cut(relay *r);
 
+/* Close one: the `which`th that is open, modulo how many are. */
+void relay_cut_one(relay *r, unsigned which);
+
+/* Flip one bit of what is forwarded next. */
+void relay_garble(relay *r);
+
 /* Forward nothing, close nothing, until thawed. */
 void relay_freeze(relay *r);
 void relay_thaw(relay *r);
@@ -27,6 +33,9 @@ void relay_release(relay *r);
 
 /* Cut once, when exactly so many more bytes were forwarded; 0: not. */
 void relay_cut_after(relay *r, uint64_t bytes);
+
+/* How many pairs of connections are open. */
+int relay_open(relay *r);
 
 /* How many connections came so far. */
 int relay_connections(relay *r);

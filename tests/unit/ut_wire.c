@@ -85,6 +85,33 @@ static const golden vectors[] = {
      "05"
      "00"
      "0000"},
+    {{.kind = MST_HEARTBEAT,
+      .flags = MST_FLAG_FIGURES,
+      .usage = {.memory = 498 << 20,
+                .limit = 512 << 20,
+                .rss = 0x1000,
+                .oom_kills = 1,
+                .throttled = MST_UNKNOWN,
+                .throttled_us = MST_UNKNOWN},
+      .running = 2,
+      .id = 0x100000002,
+      .running_ms = 12400,
+      .text = SPAN("fit")},
+     "0000004d"
+     "05"
+     "01"
+     "0000"
+     "000000001f200000"
+     "0000000020000000"
+     "0000000000001000"
+     "0000000000000001"
+     "ffffffffffffffff"
+     "ffffffffffffffff"
+     "00000002"
+     "0000000100000002"
+     "0000000000003070"
+     "0003"
+     "666974"},
     {{.kind = MST_CALL,
       .flags = MST_FLAG_POST,
       .id = 0x100000002,
@@ -196,6 +223,12 @@ static const golden vectors[] = {
      "00"
      "0000"
      "0102030405060708"},
+    {{.kind = MST_DRAIN, .grace_ms = 1000},
+     "00000008"
+     "12"
+     "00"
+     "0000"
+     "000003e8"},
 };
 #define NVECTORS (sizeof(vectors) / sizeof(vectors[0]))
 
@@ -216,7 +249,7 @@ static size_t from_hex(const char *hex, unsigned char *bytes)
 static void each_kind_is_written_as_described(void **state)
 {
     (void)state;
-    assert_int_equal(NVECTORS, MST_KINDS - 1);
+    assert_int_equal(NVECTORS, MST_KINDS - 1 + 1); /* HEARTBEAT has two */
     for (size_t i = 0; i < NVECTORS; i++) {
         unsigned char want[256], got[256];
         const size_t len = from_hex(vectors[i].hex, want);
@@ -273,6 +306,9 @@ static void each_kind_is_read_back(void **state)
         assert_int_equal(got.depth, want->depth);
         assert_int_equal(got.signal_ms, want->signal_ms);
         assert_int_equal(got.end_ms, want->end_ms);
+        assert_memory_equal(&got.usage, &want->usage, sizeof(got.usage));
+        assert_int_equal(got.running, want->running);
+        assert_int_equal(got.running_ms, want->running_ms);
         assert_memory_equal(got.session, want->session, MST_SESSION_BYTES);
         assert_span(got.text, want->text);
         assert_span(got.body, want->body);
@@ -361,7 +397,7 @@ static void nonsense_is_refused(void **state)
         "05000000", /* endless       */
         "00000005"
         "0c000000"
-        "02", /* no such STOP  */
+        "03", /* no such STOP  */
         "00000027"
         "01000000"
         "6d75737465720a" /* other magic   */

@@ -17,6 +17,11 @@ static muster_err no_memory(muster_error *err)
 
 void mst_credentials_fini(mst_credentials *c)
 {
+    if (c->guarded) {
+        mst_drop_guarded(&c->token);
+        mst_drop_guarded(&c->password);
+        mst_drop_guarded(&c->key);
+    }
     mst_drop_secret(&c->token);
     mst_free(c->token_file);
     mst_drop_secret(&c->user);
@@ -149,7 +154,9 @@ muster_err mst_credentials_read(mst_credentials *c,
                         "the user %s in %s has both a token and a username; "
                         "leave one out",
                         user->name, user->file);
-    return MUSTER_OK;
+    c->guarded =
+        mst_secret_guard((char **[]){&c->token, &c->password, &c->key}, 3);
+    return c->guarded ? MUSTER_OK : no_memory(err);
 }
 
 /* -------------------------------------------------- what a request shows -- */
@@ -213,6 +220,12 @@ static muster_err ask_plugin(mst_credentials *c, bool renew,
         rc = mst_plugin_run(c->plugin, 0, &grant, err);
         if (rc != MUSTER_OK)
             return rc;
+        grant.guarded =
+            mst_secret_guard((char **[]){&grant.token, &grant.key}, 2);
+        if (!grant.guarded) {
+            mst_grant_fini(&grant);
+            return no_memory(err);
+        }
         mst_grant_fini(&c->grant);
         c->grant = grant;
     }

@@ -19,6 +19,7 @@
 typedef struct mst_credentials {
     char *token, *token_file, *user, *password;
     char *cert, *cert_file, *key, *key_file;
+    bool guarded;       /* token, password and key: see mst_secret_guard */
     mst_plugin *plugin; /* asked where there is neither token nor user    */
     mst_grant grant;    /* its last answer; `until` is 0 before the first */
 } mst_credentials;

@@ -91,7 +91,8 @@ muster_err muster_manifests(const muster_options *options, uint32_t n,
     MST_AUTO(drop_plan) mst_plan *plan = NULL;
     uint8_t id[16];
     char session[2 * sizeof(id) + 1];
-    const mst_plan_setup setup = {o->kube, session, o->worker, o->env};
+    const mst_plan_setup setup = {o->kube, session, o->worker, o->env,
+                                  o->grace_ms};
     mst_log log;
     muster_err rc;
 

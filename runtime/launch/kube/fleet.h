@@ -48,6 +48,7 @@ typedef enum mst_fleet_state {
 
 typedef struct mst_fleet_pod {
     TAILQ_ENTRY(mst_fleet_pod) of_all, of_create, of_todo, of_news;
+    struct mst_fleet_pod *before; /* the incarnation that it replaces */
     uint32_t rank, incarnation;
     char name[MST_KUBE_LABEL];
     char *cookie; /* until it is in the Secret; wiped */
@@ -67,10 +68,13 @@ typedef struct mst_fleet_pod {
     bool in_todo, judge, drop;
     bool deleted; /* the server said so, and it was not us */
     /* news for the session */
-    bool in_news, started, waits, over;
-    bool told; /* over is told, or about to be: nothing more will be */
+    bool in_news, started, waits, over, notice;
+    bool placed;  /* its node was told */
+    bool noticed; /* that others end it: told once */
+    bool told;    /* over is told, or about to be: nothing more will be */
     char waits_text[MST_STATUS_TEXT];
     char verdict[MST_VERDICT_TEXT];
+    char notice_text[MST_VERDICT_TEXT];
     char last_line[MST_LINE_TEXT];
     int exit_status, exit_signal;
     bool seen; /* the exit is */
@@ -106,6 +110,8 @@ typedef struct mst_fleet {
 } mst_fleet;
 
 /* All of these: with the lock held. */
+mst_fleet_pod *mst_fleet_find(const mst_fleet *f, uint32_t rank,
+                              uint32_t incarnation);
 void mst_fleet_todo(mst_fleet *f, mst_fleet_pod *p);
 void mst_fleet_news(mst_fleet *f, mst_fleet_pod *p);
 /* It is over, in these words or, NULL, in those that are there: told once. */

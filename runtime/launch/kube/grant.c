@@ -12,10 +12,14 @@
 
 void mst_grant_fini(mst_grant *grant)
 {
+    if (grant->guarded) {
+        mst_drop_guarded(&grant->token);
+        mst_drop_guarded(&grant->key);
+    }
     mst_drop_secret(&grant->token);
     mst_drop_secret(&grant->cert);
     mst_drop_secret(&grant->key);
-    grant->until = 0;
+    *grant = (mst_grant){0};
 }
 
 /* Exactly `n` digits at *text, which moves on. */

@@ -11,6 +11,7 @@
 /* Secret. Either token, or cert and key (PEM), or all three. */
 typedef struct mst_grant {
     char *token, *cert, *key;
+    bool guarded;  /* token and key: see mst_secret_guard */
     int64_t until; /* seconds since 1970; INT64_MAX: it does not expire */
 } mst_grant;
 

@@ -13,11 +13,13 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/sync.h"
+#include "base/usage.h"
 #include "launch/kube/fleet.h"
 
 #define IN_A_SECRET 1000 /* cookies: the API server takes 1 MiB */
 #define PATIENCE_MS 500  /* at the end, for a request that is under way */
-#define STORY_MS 4000    /* the kubelet looks once a second, and then tells */
+#define AGAIN_MS 1000
+#define STORY_MS 4000 /* the kubelet looks once a second, and then tells */
 
 /* -------------------------------------------------------- with the lock -- */
 
@@ -65,9 +67,14 @@ bool mst_fleet_keeps(const mst_fleet *f, const mst_fleet_pod *p)
                         (f->plan->keep == MUSTER_KEEP_FAILED && p->bad));
 }
 
-static mst_fleet_pod *find(const mst_fleet *f, uint32_t rank)
+mst_fleet_pod *mst_fleet_find(const mst_fleet *f, uint32_t rank,
+                              uint32_t incarnation)
 {
-    return rank < f->room ? f->by_rank[rank] : NULL;
+    mst_fleet_pod *p = rank < f->room ? f->by_rank[rank] : NULL;
+
+    while (p != NULL && p->incarnation != incarnation)
+        p = p->before;
+    return p;
 }
 
 /* ------------------------------------------------------------ asked for -- */
@@ -116,6 +123,7 @@ static bool ask(mst_fleet *f, mst_fleet_pod *p)
             return false;
         p->secret->waiting++;
     }
+    p->before = f->by_rank[p->rank];
     f->by_rank[p->rank] = p;
     TAILQ_INSERT_TAIL(&f->all, p, of_all);
     TAILQ_INSERT_TAIL(&f->create, p, of_create);
@@ -169,13 +177,14 @@ static void commit(mst_launcher *self)
 
 /* A Pod has no signals. What was told to end and did is deleted, now or with
  * all others; what did not is deleted as well, which kills it. */
-static void end(mst_launcher *self, uint32_t rank, mst_end how)
+static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                mst_end how)
 {
     mst_fleet *f = (mst_fleet *)self;
     mst_fleet_pod *p;
 
     pthread_mutex_lock(&f->lock);
-    p = find(f, rank);
+    p = mst_fleet_find(f, rank, incarnation);
     if (p != NULL && how == MST_END_ASK) {
         p->leaving = true;
         mst_fleet_look(f, p);
@@ -189,13 +198,13 @@ static void end(mst_launcher *self, uint32_t rank, mst_end how)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void ready(mst_launcher *self, uint32_t rank)
+static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
 {
     mst_fleet *f = (mst_fleet *)self;
     mst_fleet_pod *p;
 
     pthread_mutex_lock(&f->lock);
-    p = find(f, rank);
+    p = mst_fleet_find(f, rank, incarnation);
     if (p != NULL) {
         p->ready = true;
         mst_fleet_release(f, p);
@@ -213,9 +222,11 @@ static void flow(mst_launcher *self, bool read)
 
 typedef struct news {
     uint32_t rank, incarnation;
-    bool started, waits, over, seen;
+    bool started, waits, over, seen, oom, notice;
+    char node[128], limit[32];
     char name[MST_KUBE_LABEL + 8];
     char waits_text[MST_STATUS_TEXT], verdict[MST_VERDICT_TEXT];
+    char notice_text[MST_VERDICT_TEXT];
     char last_line[MST_LINE_TEXT];
     int exit_status, exit_signal;
 } news;
@@ -232,15 +243,20 @@ static bool take(mst_fleet *f, news *n)
                     .incarnation = p->incarnation,
                     .started = p->started,
                     .waits = p->waits,
+                    .notice = p->notice,
                     .over = p->over,
                     .seen = p->seen,
+                    .oom = p->status.oom,
                     .exit_status = p->exit_status,
                     .exit_signal = p->exit_signal};
         snprintf(n->name, sizeof(n->name), "%s", p->name);
+        snprintf(n->node, sizeof(n->node), "%s", p->status.node);
+        snprintf(n->limit, sizeof(n->limit), "%s", p->status.memory);
         memcpy(n->waits_text, p->waits_text, sizeof(n->waits_text));
         memcpy(n->verdict, p->verdict, sizeof(n->verdict));
         memcpy(n->last_line, p->last_line, sizeof(n->last_line));
-        p->in_news = p->started = p->waits = p->over = false;
+        memcpy(n->notice_text, p->notice_text, sizeof(n->notice_text));
+        p->in_news = p->started = p->waits = p->over = p->notice = false;
     }
     pthread_mutex_unlock(&f->lock);
     return p != NULL;
@@ -248,12 +264,21 @@ static bool take(mst_fleet *f, news *n)
 
 static void tell(mst_fleet *f, const news *n)
 {
-    mst_report report = {.rank = n->rank, .incarnation = n->incarnation};
+    mst_report report = {.rank = n->rank,
+                         .incarnation = n->incarnation,
+                         .node = n->node,
+                         .oom_kills = MST_UNKNOWN};
 
     if (n->started) {
         report.kind = MST_REPORT_STARTED;
         report.name = n->name;
         report.late = true;
+        f->report(f->arg, &report);
+    }
+    if (n->notice && !n->over) {
+        report.kind = MST_REPORT_NOTICE;
+        report.text = n->notice_text;
+        report.len = strlen(n->notice_text);
         f->report(f->arg, &report);
     }
     if (n->waits && !n->over) {
@@ -269,6 +294,8 @@ static void tell(mst_fleet *f, const news *n)
         report.exit_signal = n->exit_signal;
         report.text = n->verdict[0] != '\0' ? n->verdict : NULL;
         report.len = strlen(n->verdict);
+        report.oom = n->oom;
+        report.limit = n->limit[0] != '\0' ? n->limit : NULL;
         report.last_line = n->last_line[0] != '\0' ? n->last_line : NULL;
         f->report(f->arg, &report);
     }
@@ -356,7 +383,9 @@ static void destroy(mst_launcher **self)
 static void set_base(mst_fleet *f)
 {
     f->base = (mst_launcher){.name = "k8s",
+                             .knows_nodes = true,
                              .descriptors = 1,
+                             .again_ms = AGAIN_MS,
                              .story_ms = STORY_MS,
                              .start = start,
                              .commit = commit,

@@ -10,7 +10,7 @@
 #include "launch/kube/merge.h"
 #include "launch/kube/names.h"
 
-#define GRACE_S 5      /* from SIGTERM to SIGKILL */
+#define GRACE_S 4      /* from SIGTERM to SIGKILL, beyond the handlers' */
 #define FS_GROUP 65532 /* so that any user of the image can read its cookie */
 #define COOKIE_MODE 0440
 
@@ -306,6 +306,13 @@ static bool add_volumes(uint32_t rank, const char *secret, cJSON *spec)
            (secret == NULL || add_cookie(volumes, rank, secret));
 }
 
+/* What the handlers have, and then some to say goodbye. */
+static int64_t grace_s(const mst_pod_plan *plan)
+{
+    return GRACE_S +
+           (plan->grace_ms > 1000 ? (plan->grace_ms + 999) / 1000 : 1);
+}
+
 static bool add_spec(const mst_pod_plan *plan, uint32_t rank,
                      const char *secret, const char *cookie, cJSON *pod)
 {
@@ -315,7 +322,8 @@ static bool add_spec(const mst_pod_plan *plan, uint32_t rank,
     return spec != NULL && mst_json_set_str(spec, "restartPolicy", "Never") &&
            mst_json_set_bool(spec, "automountServiceAccountToken", false) &&
            mst_json_set_bool(spec, "enableServiceLinks", false) &&
-           mst_json_set_int(spec, "terminationGracePeriodSeconds", GRACE_S) &&
+           mst_json_set_int(spec, "terminationGracePeriodSeconds",
+                            grace_s(plan)) &&
            (plan->deadline_s == 0 ||
             mst_json_set_int(spec, "activeDeadlineSeconds",
                              plan->deadline_s)) &&

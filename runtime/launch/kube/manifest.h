@@ -36,6 +36,7 @@ typedef struct mst_pod_plan {
     const char *worker; /* path in the image; NULL: muster-worker, by PATH */
     const char *pull_policy;  /* NULL: the server's default              */
     const char *cpu, *memory; /* requests = limits                       */
+    int64_t grace_ms;         /* for its handlers, from SIGTERM on        */
     int64_t deadline_s;       /* activeDeadlineSeconds; 0: none          */
     const char *owner_name;   /* the manager's Pod; NULL: no owner       */
     const char *owner_uid;

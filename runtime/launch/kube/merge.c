@@ -39,6 +39,9 @@ static cJSON *find(const cJSON *list, const char *key, const cJSON *like)
     const cJSON *want = cJSON_GetObjectItemCaseSensitive(like, key);
     cJSON *one;
 
+    /* a key is a word or a number; to compare trees may take for ever */
+    if (!cJSON_IsString(want) && !cJSON_IsNumber(want))
+        return NULL;
     cJSON_ArrayForEach(one, list)
     {
         if (cJSON_Compare(cJSON_GetObjectItemCaseSensitive(one, key), want,

@@ -229,6 +229,7 @@ muster_err mst_plan_create(const mst_plan_setup *setup, mst_log *log,
     plan->pod.session = setup->session;
     plan->pod.worker = setup->worker;
     plan->pod.env = setup->env;
+    plan->pod.grace_ms = setup->grace_ms;
     rc = find_out(plan, o, log, err);
     if (rc == MUSTER_OK)
         rc = mst_manifest_check(&plan->pod, err);

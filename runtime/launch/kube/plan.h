@@ -28,6 +28,7 @@ typedef struct mst_plan_setup {
     const char *session;                /* public id */
     const char *worker;     /* path in the image; NULL: muster-worker */
     const char *const *env; /* of workers; may be NULL */
+    int64_t grace_ms;       /* of their handlers */
 } mst_plan_setup;
 
 /* Find out everything.

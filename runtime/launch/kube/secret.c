@@ -20,6 +20,38 @@ void mst_drop_secret(char **text)
     *text = NULL;
 }
 
+void mst_drop_guarded(char **text)
+{
+    sodium_free(*text); /* wipes; NULL is fine */
+    *text = NULL;
+}
+
+bool mst_secret_guard(char **texts[], size_t n)
+{
+    char *guarded[MST_SECRETS_GUARDED] = {NULL};
+    bool well = n <= MST_SECRETS_GUARDED && sodium_init() >= 0;
+
+    for (size_t i = 0; i < n && well; i++) {
+        const size_t bytes = *texts[i] != NULL ? strlen(*texts[i]) + 1 : 0;
+
+        if (bytes == 0)
+            continue;
+        guarded[i] = sodium_malloc(bytes);
+        well = guarded[i] != NULL;
+        if (well)
+            memcpy(guarded[i], *texts[i], bytes);
+    }
+    for (size_t i = 0; i < n && i < MST_SECRETS_GUARDED; i++) {
+        if (well) {
+            mst_drop_secret(texts[i]);
+            *texts[i] = guarded[i];
+        } else {
+            mst_drop_guarded(&guarded[i]);
+        }
+    }
+    return well;
+}
+
 static void wipe(cJSON *json)
 {
     cJSON *item;

@@ -42,4 +42,10 @@ char *mst_secret_trim(char *text);
  * one is wiped. False: no memory, and nothing has changed. */
 bool mst_secret_grow(char **text, size_t len, size_t bytes);
 
+/* What is kept for long: move n texts (NULL stays NULL) into pages that are
+ * locked, guarded and not in a core dump; all of them, or on false none. */
+#define MST_SECRETS_GUARDED 4u /* at a time, at most */
+bool mst_secret_guard(char **texts[], size_t n);
+void mst_drop_guarded(char **text);
+
 #endif

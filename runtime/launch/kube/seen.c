@@ -21,12 +21,8 @@ static uint32_t label(const cJSON *pod, const char *name)
 
 static mst_fleet_pod *find(const mst_fleet *f, const cJSON *pod)
 {
-    const uint32_t rank = label(pod, MST_LABEL_RANK);
-    mst_fleet_pod *p = rank < f->room ? f->by_rank[rank] : NULL;
-
-    return p != NULL && p->incarnation == label(pod, MST_LABEL_INCARNATION)
-               ? p
-               : NULL;
+    return mst_fleet_find(f, label(pod, MST_LABEL_RANK),
+                          label(pod, MST_LABEL_INCARNATION));
 }
 
 /* Each time that the kubelet has tried anew counts. */
@@ -41,6 +37,7 @@ static void count_pulls(mst_fleet_pod *p)
 
 static void tell_waits(mst_fleet *f, mst_fleet_pod *p)
 {
+    const bool has_node = p->status.node[0] != '\0';
     char text[MST_STATUS_TEXT];
 
     mst_pod_waits(&p->status, text, sizeof(text));
@@ -48,10 +45,26 @@ static void tell_waits(mst_fleet *f, mst_fleet_pod *p)
      */
     if (p->ready && !p->status.unreachable && !p->status.deleting)
         text[0] = '\0';
-    if (p->told || strcmp(text, p->waits_text) == 0)
+    if (p->told ||
+        (strcmp(text, p->waits_text) == 0 && (p->placed || !has_node)))
         return;
+    p->placed = p->placed || has_node;
     memcpy(p->waits_text, text, sizeof(text));
     p->waits = true;
+    mst_fleet_news(f, p);
+}
+
+/* Others are about to end it: the session hears of that before the container
+ * gets its signal. */
+static void tell_notice(mst_fleet *f, mst_fleet_pod *p)
+{
+    if (p->noticed || p->told || p->unwanted || p->leaving ||
+        (!p->status.deleting && !p->status.disrupted))
+        return;
+    p->noticed = true;
+    p->notice = true;
+    mst_pod_verdict(&p->status, p->status.deleting, p->notice_text,
+                    sizeof(p->notice_text));
     mst_fleet_news(f, p);
 }
 
@@ -109,6 +122,8 @@ static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
             ended(f, p);
         else
             tell_waits(f, p);
+        if (p->status.phase < MST_POD_ENDED)
+            tell_notice(f, p);
         mst_fleet_look(f, p);
     }
     pthread_mutex_unlock(&f->lock);

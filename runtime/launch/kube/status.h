@@ -46,9 +46,9 @@ typedef struct mst_pod_status {
 /* Never fails: what has the wrong type counts as absent. */
 void mst_pod_status_read(const cJSON *pod, mst_pod_status *status);
 
-/* The verdict, one sentence without the worker's name: "was OOMKilled (limit
- * 512Mi)", "was evicted: The node was low on resource: memory", "exited with
- * status 7", "was deleted by someone", "its node n2 is not heard of".
+/* The verdict, one sentence without the worker's name: "was OOMKilled",
+ * "was evicted: The node was low on resource: memory", "exited with status 7",
+ * "was deleted by someone", "its node n2 is not heard of".
  *
  *   deleted   the watch said DELETED, and it was not we who did it
  */

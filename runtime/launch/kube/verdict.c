@@ -49,14 +49,12 @@ static void exit_words(const mst_pod_status *s, char *text, size_t bytes)
         add(text, bytes, s->text);
 }
 
+/* What the limit was, and what it used, is said behind. */
 static void oom_words(const mst_pod_status *s, char *text, size_t bytes)
 {
-    const bool child = s->exit_status == 0;
-
-    snprintf(text, bytes, "%s%s%s%s",
-             child ? "had a child process that was OOMKilled" : "was OOMKilled",
-             s->memory[0] != '\0' ? " (limit " : "", s->memory,
-             s->memory[0] != '\0' ? ")" : "");
+    snprintf(text, bytes, "%s",
+             s->exit_status == 0 ? "had a child process that was OOMKilled"
+                                 : "was OOMKilled");
 }
 
 static void node_words(const mst_pod_status *s, char *text, size_t bytes)

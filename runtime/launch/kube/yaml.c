@@ -209,6 +209,14 @@ static bool has_tag(const cJSON *json, const char *tag)
             json->valuedouble == (double)(int64_t)json->valuedouble);
 }
 
+/* A value may be a secret. */
+static void drop_event(yaml_event_t *event)
+{
+    if (event->type == YAML_SCALAR_EVENT)
+        sodium_memzero(event->data.scalar.value, event->data.scalar.length);
+    yaml_event_delete(event);
+}
+
 static cJSON *read_scalar(reader *r, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -322,7 +330,7 @@ static cJSON *read_list(reader *r, const yaml_event_t *start)
                        TAG "seq"))
         return NULL;
     for (;;) {
-        MST_AUTO(yaml_event_delete) yaml_event_t event = {0};
+        MST_AUTO(drop_event) yaml_event_t event = {0};
         cJSON *item;
 
         if (!next(r, &event))
@@ -404,7 +412,7 @@ static bool keys_differ(reader *r, size_t first)
 
 static bool read_member(reader *r, cJSON *object, const yaml_event_t *name)
 {
-    MST_AUTO(yaml_event_delete) yaml_event_t event = {0};
+    MST_AUTO(drop_event) yaml_event_t event = {0};
     cJSON *item;
 
     if (!check_key(r, name) || !next(r, &event))
@@ -431,7 +439,7 @@ static cJSON *read_mapping(reader *r, const yaml_event_t *start)
                        TAG "map"))
         return NULL;
     for (;;) {
-        MST_AUTO(yaml_event_delete) yaml_event_t event = {0};
+        MST_AUTO(drop_event) yaml_event_t event = {0};
 
         if (!next(r, &event))
             return NULL;
@@ -482,7 +490,7 @@ static cJSON *read_stream(reader *r)
     MST_AUTO(mst_drop_json) cJSON *json = NULL;
 
     for (;;) {
-        MST_AUTO(yaml_event_delete) yaml_event_t event = {0};
+        MST_AUTO(drop_event) yaml_event_t event = {0};
 
         if (!next(r, &event))
             return NULL;
@@ -506,6 +514,17 @@ static cJSON *read_stream(reader *r)
     }
 }
 
+/* libyaml gives back what it read as it is; both buffers may be none. */
+static void wipe_buffers(yaml_parser_t *yaml)
+{
+    if (yaml->buffer.start != NULL)
+        sodium_memzero(yaml->buffer.start,
+                       (size_t)(yaml->buffer.end - yaml->buffer.start));
+    if (yaml->raw_buffer.start != NULL)
+        sodium_memzero(yaml->raw_buffer.start,
+                       (size_t)(yaml->raw_buffer.end - yaml->raw_buffer.start));
+}
+
 muster_err mst_yaml_parse(const char *text, size_t len, const char *name,
                           cJSON **json, muster_error *err)
 {
@@ -517,6 +536,7 @@ muster_err mst_yaml_parse(const char *text, size_t len, const char *name,
         return mst_fail(err, MUSTER_ENOMEM, "no memory to read %s", name);
     yaml_parser_set_input_string(&r.yaml, (const unsigned char *)text, len);
     tree = read_stream(&r);
+    wipe_buffers(&r.yaml);
     yaml_parser_delete(&r.yaml);
     for (size_t i = 0; i < r.nanchors; i++)
         mst_free(r.anchors[i].name);

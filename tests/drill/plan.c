@@ -1,0 +1,62 @@
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "work.h"
+
+static const struct {
+    const char *name;
+    uint32_t weight;
+} kinds[FAULTS] = {
+    [FAULT_KILL] = {"kill", 30},      [FAULT_PAUSE] = {"pause", 18},
+    [FAULT_STOP] = {"stop", 4},       [FAULT_CUT] = {"cut", 16},
+    [FAULT_CUT_ALL] = {"cut-all", 3}, [FAULT_CUT_LATER] = {"cut-later", 5},
+    [FAULT_GARBLE] = {"garble", 8},   [FAULT_FREEZE] = {"freeze", 4},
+    [FAULT_FLOOD] = {"flood", 12},
+};
+
+const char *fault_name(fault_kind kind)
+{
+    return kinds[kind].name;
+}
+
+uint64_t plan_next(uint64_t *state)
+{
+    const uint64_t x = job_mix(*state);
+
+    *state += 0x9e3779b97f4a7c15u;
+    return x;
+}
+
+uint32_t plan_below(uint64_t *state, uint32_t n)
+{
+    return (uint32_t)((plan_next(state) >> 32) * n >> 32);
+}
+
+static fault_kind pick(uint64_t *state)
+{
+    uint32_t sum = 0, at;
+    int kind = 0;
+
+    for (int i = 0; i < FAULTS; i++)
+        sum += kinds[i].weight;
+    at = plan_below(state, sum);
+    while (at >= kinds[kind].weight)
+        at -= kinds[kind++].weight;
+    return (fault_kind)kind;
+}
+
+fault *plan_create(uint64_t seed, int64_t every_ms, size_t n)
+{
+    fault *plan = calloc(n > 0 ? n : 1, sizeof(*plan));
+    uint64_t state = job_mix(seed);
+
+    for (size_t i = 0; plan != NULL && i < n; i++) {
+        plan[i].at_ms =
+            every_ms * (int64_t)i + plan_below(&state, (uint32_t)every_ms);
+        plan[i].kind = pick(&state);
+        plan[i].target = (uint32_t)(plan_next(&state) >> 32);
+        plan[i].amount = plan_below(&state, 1000);
+    }
+    return plan;
+}

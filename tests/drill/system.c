@@ -1,0 +1,65 @@
+#include "system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int system_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = -1; /* its own */
+
+    if (dir == NULL)
+        return -1;
+    for (const struct dirent *one; (one = readdir(dir)) != NULL;)
+        n += one->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+int64_t system_memory_kib(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    int64_t kib = -1;
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, "RssAnon:", 8) == 0)
+            kib = strtoll(line + 8, NULL, 10);
+    if (f != NULL)
+        fclose(f);
+    return kib;
+}
+
+static int has_word(const char *pid, const char *word)
+{
+    char path[300], env[16384];
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%s/environ", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = read(fd, env, sizeof(env));
+    close(fd);
+    return n > 0 && memmem(env, (size_t)n, word, strlen(word)) != NULL;
+}
+
+int system_processes(const char *word)
+{
+    DIR *dir = opendir("/proc");
+    int n = 0;
+
+    for (const struct dirent *one; dir != NULL && (one = readdir(dir)) != NULL;)
+        if (strtol(one->d_name, NULL, 10) > 0 &&
+            strtol(one->d_name, NULL, 10) != getpid())
+            n += has_word(one->d_name, word);
+    if (dir != NULL)
+        closedir(dir);
+    return n;
+}

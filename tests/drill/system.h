@@ -1,0 +1,14 @@
+/* system.h - what a process holds, and which processes are left. */
+#ifndef SYSTEM_H
+#define SYSTEM_H
+
+#include <stdint.h>
+
+/* Open descriptors of this process; -1: cannot tell. */
+int system_descriptors(void);
+/* Private memory of this process in KiB; -1: cannot tell. */
+int64_t system_memory_kib(void);
+/* Processes with `word` in their environment, without this one. */
+int system_processes(const char *word);
+
+#endif

@@ -1,0 +1,55 @@
+/* work.h - what the drill asks of its workers, and how it counts. */
+#ifndef WORK_H
+#define WORK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* One job; payload follows it. Its answer is known beforehand. */
+typedef struct job {
+    uint64_t id;
+    uint32_t rank; /* through: where to; say: how many lines */
+    uint32_t us;   /* how long it works                      */
+} job;
+
+typedef struct answer {
+    uint64_t id;
+    uint64_t sum; /* job_sum of the job and its payload */
+    uint32_t rank, index;
+} answer;
+
+/* One for each id, in memory that the workers of one machine share: how often
+ * the job ran, and the first rank that ran it. */
+#define JOBS ((uint64_t)1 << 25)
+typedef _Atomic uint64_t job_cell;
+
+static inline uint64_t cell_count(uint64_t cell)
+{
+    return cell & 0xff;
+}
+
+static inline uint32_t cell_rank(uint64_t cell)
+{
+    return (uint32_t)(cell >> 8 & 0xffffff);
+}
+
+static inline uint64_t job_mix(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* Every byte of the payload and its place count. */
+static inline uint64_t job_sum(uint64_t id, const unsigned char *bytes,
+                               size_t len)
+{
+    uint64_t sum = job_mix(id);
+
+    for (size_t i = 0; i < len; i++)
+        sum = (sum ^ bytes[i]) * 0x100000001b3u;
+    return sum;
+}
+
+#endif
