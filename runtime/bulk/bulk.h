@@ -18,11 +18,15 @@
  * A frame, big-endian:
  *
  *      0   8   transfer
- *      8   4   index of the chunk; all ones: no more frames of this transfer
+ *      8   4   index of the chunk
  *     12   4   bytes that follow the tag; all chunks have MST_BULK_CHUNK, the
  *              last one what is left
  *     16  16   tag (zeros when nothing is sealed)
  *     32  ..   the sealed bytes
+ *
+ * Transfers are announced to a peer in the order of their numbers. So a frame
+ * with a number above the last one that was announced waits, and one that is
+ * below it, and not known any more, is thrown away.
  *
  * Loop thread only.
  */
@@ -41,7 +45,6 @@
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
 #define MST_BULK_MOST (UINT64_C(1) << 46)  /* bytes of a payload */
 #define MST_BULK_HEAD 32u                  /* of a frame */
-#define MST_BULK_END UINT32_MAX            /* index: no more frames */
 
 typedef struct mst_carrier mst_carrier;
 typedef struct mst_transfer mst_transfer;
@@ -95,10 +98,11 @@ struct mst_transfer {
 uint32_t mst_bulk_count(uint64_t total);                /* chunks */
 size_t mst_bulk_length(uint64_t total, uint32_t index); /* bytes of one */
 
-/* The transfer of a payload by a cipher: the one that has begun, if no chunk
- * of it was given back yet, or a new one. NULL: no memory. */
+/* The transfer of a payload by a cipher: one that has begun, if its number is
+ * above `after` and no chunk of it was given back yet, or a new one. NULL: no
+ * memory. */
 mst_transfer *mst_transfer_of(mst_bulk *bulk, mst_payload *payload,
-                              mst_seal_kind kind);
+                              mst_seal_kind kind, uint64_t after);
 /* Seals the chunk when nobody had it before. False: no memory. */
 bool mst_transfer_frame(mst_transfer *transfer, uint32_t index,
                         mst_frame *frame);
@@ -117,9 +121,8 @@ struct mst_flow {
     uint32_t sent;     /* frames that are written */
     uint32_t got;      /* that the peer has said to have */
     uint32_t failures; /* AGAIN without progress */
-    bool active;       /* it has frames to write, or its last one */
     bool begun;        /* a frame is being written */
-    uint64_t id;       /* of the transfer, once it was dropped */
+    bool torn;         /* frames went to a stream that ended: wait for AGAIN */
     int64_t moved_ms;
 };
 
@@ -137,7 +140,7 @@ typedef struct mst_pipe {
     bool writing;
     mst_frame frame;
     size_t written; /* of head and body */
-    mst_flow *flow; /* whose frame it is; NULL: of one that was dropped */
+    mst_flow *flow; /* whose frame it is; NULL: of one that goes on without */
     void *kept;     /* the frame's own body, or NULL */
     /* being read */
     bool in_body;
@@ -154,10 +157,11 @@ muster_err mst_pipe_open(mst_pipe *pipe, int fd, muster_error *err);
 void mst_pipe_close(mst_pipe *pipe);
 void mst_pipe_kick(mst_pipe *pipe);   /* there is something to write */
 void mst_pipe_resume(mst_pipe *pipe); /* a transfer was announced */
-/* The flow's payload is not to be touched any more. */
-void mst_pipe_keep(mst_pipe *pipe, const mst_flow *flow);
-/* The transfer's bytes are not wanted; `counts`: its frames still are. */
-void mst_pipe_away(mst_pipe *pipe, const mst_incoming *in, bool counts);
+/* The flow's chunks are not to be touched any more, or it starts elsewhere: a
+ * frame that has begun goes on as a copy. */
+void mst_pipe_keep(mst_pipe *pipe, mst_flow *flow);
+/* The transfer's bytes are not wanted any more. */
+void mst_pipe_away(mst_pipe *pipe, const mst_incoming *in);
 
 /* ----------------------------------------------------------- incoming.c */
 
@@ -166,10 +170,9 @@ struct mst_incoming {
     LIST_ENTRY(mst_incoming) link;
     mst_carrier *carrier;
     uint64_t transfer;
-    uint64_t id; /* of the call */
-    void *owner; /* whoever waits for it; NULL: it is thrown away */
-    bool ended;  /* no more frames come */
-    void (*arrived)(mst_incoming *in); /* all is there; frees it afterwards */
+    uint64_t id;                       /* of the call */
+    void *owner;                       /* whoever waits for it */
+    void (*arrived)(mst_incoming *in); /* all is there; it ends afterwards */
     uint64_t total;
     uint32_t count, have, told; /* chunks; those that are said GOT */
     mst_seal *seal;
@@ -185,15 +188,13 @@ struct mst_incoming {
 mst_incoming *mst_incoming_expect(mst_carrier *carrier,
                                   const mst_record *record, uint32_t sender,
                                   muster_err *rc);
-/* Nobody wants it any more. */
+/* Nobody wants it any more; the sender is told that it is over. */
 void mst_incoming_forget(mst_incoming **in);
 void *mst_incoming_take(mst_incoming *in); /* the bytes; mst_free */
 mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer);
 /* A whole frame was read into its place. False: it is not what it should be. */
 bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
                         const uint8_t tag[MST_SEAL_TAG]);
-/* The sender says that no more frames come. */
-void mst_incoming_end(mst_incoming *in);
 void mst_incoming_free(mst_incoming *in); /* without a word to its owner */
 
 /* ------------------------------------------------------------- carrier */
@@ -212,8 +213,9 @@ struct mst_carrier {
     mst_lane *lane;
     const mst_carrier_calls *calls;
     void *arg;
-    bool on;            /* large payloads are sent this way */
-    mst_seal_kind kind; /* how */
+    bool on;                    /* large payloads are sent this way */
+    uint64_t last_out, last_in; /* transfers that were announced */
+    mst_seal_kind kind;         /* how */
     mst_pipe pipe;
     TAILQ_HEAD(mst_flows, mst_flow) flows;
     LIST_HEAD(, mst_incoming) incoming;
@@ -223,8 +225,8 @@ void mst_carrier_init(mst_carrier *carrier, mst_bulk *bulk, mst_lane *lane,
                       const mst_carrier_calls *calls, void *arg);
 /* The lane ends: all flows and what comes in are forgotten without a word. */
 void mst_carrier_fini(mst_carrier *carrier);
-/* The stream is there; what was lost with the last one comes again. Takes fd.
- */
+/* The stream is there; what was lost with the last one comes again. Takes fd,
+ * also on failure. Who connects calls this once the other side has. */
 muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err);
 /* The stream is no good. */
 void mst_carrier_broken(mst_carrier *carrier);
@@ -242,7 +244,5 @@ bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms,
 bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record);
 /* It is not to be sent any more. */
 void mst_flow_drop(mst_flow *flow);
-/* For the pipe: its last frame is written. */
-void mst_flow_ended(mst_flow *flow);
 
 #endif

@@ -17,7 +17,8 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     flow = mst_calloc(1, sizeof(*flow));
     if (flow == NULL)
         return false;
-    transfer = mst_transfer_of(carrier->bulk, out->payload, carrier->kind);
+    transfer = mst_transfer_of(carrier->bulk, out->payload, carrier->kind,
+                               carrier->last_out);
     if (transfer == NULL) {
         mst_free(flow);
         return false;
@@ -25,8 +26,8 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     flow->transfer = transfer;
     flow->carrier = carrier;
     flow->out = out;
-    flow->active = true;
     flow->moved_ms = mst_now_ms();
+    carrier->last_out = transfer->id;
     out->flow = flow;
     LIST_INSERT_HEAD(&transfer->flows, flow, of_transfer);
     TAILQ_INSERT_TAIL(&carrier->flows, flow, of_carrier);
@@ -40,43 +41,16 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     return true;
 }
 
-/* The payload is not touched any more, but for a frame that has begun. */
-static void detach(mst_flow *flow)
+void mst_flow_drop(mst_flow *flow)
 {
     mst_transfer *transfer = flow->transfer;
 
     mst_pipe_keep(&flow->carrier->pipe, flow);
     flow->out->flow = NULL;
-    flow->out = NULL;
-    flow->transfer = NULL;
     LIST_REMOVE(flow, of_transfer);
-    mst_transfer_settle(transfer);
-}
-
-static void flow_free(mst_flow *flow)
-{
     TAILQ_REMOVE(&flow->carrier->flows, flow, of_carrier);
     mst_free(flow);
-}
-
-void mst_flow_drop(mst_flow *flow)
-{
-    mst_carrier *carrier = flow->carrier;
-
-    flow->id = flow->transfer->id;
-    detach(flow);
-    /* what was written of it has to be read: a last frame ends that */
-    if (carrier->pipe.fd >= 0 && flow->sent + (flow->begun ? 1 : 0) > 0) {
-        flow->active = true;
-        mst_pipe_kick(&carrier->pipe);
-    } else {
-        flow_free(flow);
-    }
-}
-
-void mst_flow_ended(mst_flow *flow)
-{
-    flow_free(flow);
+    mst_transfer_settle(transfer);
 }
 
 /* The payload takes the lane from its first byte on. */
@@ -85,9 +59,9 @@ static void take_lane(mst_flow *flow)
     mst_carrier *carrier = flow->carrier;
     mst_out *out = flow->out;
 
-    out->by_lane = true;
     mst_lane_drop(carrier->lane, out);
     mst_lane_queue(carrier->lane, out);
+    out->by_lane = true;
     carrier->calls->dirty(carrier->arg);
 }
 
@@ -96,7 +70,7 @@ static mst_flow *find(mst_carrier *carrier, uint64_t transfer)
     mst_flow *flow;
 
     TAILQ_FOREACH (flow, &carrier->flows, of_carrier)
-        if (flow->transfer != NULL && flow->transfer->id == transfer)
+        if (flow->transfer->id == transfer)
             return flow;
     return NULL;
 }
@@ -105,11 +79,25 @@ static void complete(mst_flow *flow)
 {
     mst_out *out = flow->out;
 
-    detach(flow);
-    flow_free(flow);
+    mst_flow_drop(flow);
     out->queued = false;
     if (out->gone != NULL)
         out->gone(out);
+}
+
+/* The peer has the chunks below `count`, which may be more than it needs to
+ * have: those it does not want. */
+static void advance(mst_flow *flow, uint32_t count)
+{
+    if (count <= flow->got)
+        return;
+    if (flow->sent < count) {
+        mst_pipe_keep(&flow->carrier->pipe, flow);
+        flow->sent = count;
+    }
+    flow->got = count;
+    flow->failures = 0;
+    flow->moved_ms = mst_now_ms();
 }
 
 bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
@@ -117,14 +105,10 @@ bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
     mst_flow *flow = find(carrier, record->transfer);
 
     if (flow == NULL) /* it was dropped meanwhile */
-        return true;
-    if (record->count > flow->sent)
+        return record->transfer <= carrier->last_out;
+    if (record->count > flow->transfer->count)
         return false;
-    if (record->count <= flow->got)
-        return true;
-    flow->got = record->count;
-    flow->failures = 0;
-    flow->moved_ms = mst_now_ms();
+    advance(flow, record->count);
     if (flow->got == flow->transfer->count)
         complete(flow);
     else
@@ -137,19 +121,18 @@ bool mst_carrier_again(mst_carrier *carrier, const mst_record *record)
     mst_flow *flow = find(carrier, record->transfer);
 
     if (flow == NULL)
-        return true;
+        return record->transfer <= carrier->last_out;
     if (record->count < flow->got || record->count >= flow->transfer->count)
         return false;
-    if (record->count > flow->got)
-        flow->failures = 0;
-    flow->got = record->count;
+    advance(flow, record->count);
+    if (!flow->torn) /* all of it went to the stream that is open now */
+        return true;
     if (++flow->failures > FAILURES) {
         take_lane(flow);
         return true;
     }
-    mst_pipe_keep(&carrier->pipe, flow);
+    flow->torn = false;
     flow->sent = record->count;
-    flow->active = true;
     flow->moved_ms = mst_now_ms();
     mst_transfer_settle(flow->transfer);
     mst_pipe_kick(&carrier->pipe);
@@ -181,58 +164,42 @@ void mst_carrier_fini(mst_carrier *carrier)
     if (carrier->bulk == NULL)
         return;
     mst_pipe_close(&carrier->pipe);
+    carrier->on = false;
     while ((flow = TAILQ_FIRST(&carrier->flows)) != NULL) {
-        if (flow->out != NULL) {
-            flow->out->queued = false;
-            detach(flow);
-        }
-        flow_free(flow);
+        flow->out->queued = false;
+        mst_flow_drop(flow);
     }
     while ((in = LIST_FIRST(&carrier->incoming)) != NULL)
         mst_incoming_free(in);
     carrier->lane->carrier = NULL;
     carrier->bulk = NULL;
-    carrier->on = false;
 }
 
-/* Of a stream that is gone: dropped flows need no last frame any more. */
-static void forget_ended(mst_carrier *carrier)
-{
-    mst_flow *flow, *next;
-
-    for (flow = TAILQ_FIRST(&carrier->flows); flow != NULL; flow = next) {
-        next = TAILQ_NEXT(flow, of_carrier);
-        if (flow->transfer == NULL)
-            flow_free(flow);
-    }
-}
-
-/* The peer says from where on: of those it knows, and it may know all that
- * were begun. */
-static void await_again(mst_carrier *carrier)
+/* Close the stream, if one is open. The peer says from where on the rest is to
+ * come. */
+static void tear(mst_carrier *carrier)
 {
     mst_flow *flow;
 
+    if (carrier->pipe.fd < 0)
+        return;
+    mst_pipe_close(&carrier->pipe);
     TAILQ_FOREACH (flow, &carrier->flows, of_carrier) {
-        if (flow->sent > 0 || flow->begun)
-            flow->active = false;
+        flow->torn = flow->torn || flow->sent > 0 || flow->begun;
         flow->begun = false;
     }
 }
 
 static void ask_again(mst_carrier *carrier)
 {
-    mst_incoming *in, *next;
+    const mst_incoming *in;
 
-    for (in = LIST_FIRST(&carrier->incoming); in != NULL; in = next) {
+    LIST_FOREACH(in, &carrier->incoming, link)
+    {
         const mst_record again = {
             .kind = MST_AGAIN, .transfer = in->transfer, .count = in->have};
 
-        next = LIST_NEXT(in, link);
-        if (in->owner == NULL)
-            mst_incoming_free(in);
-        else
-            mst_lane_put(carrier->lane, &again);
+        mst_lane_put(carrier->lane, &again);
     }
     carrier->calls->dirty(carrier->arg);
 }
@@ -241,9 +208,7 @@ muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err)
 {
     muster_err rc;
 
-    mst_pipe_close(&carrier->pipe);
-    forget_ended(carrier);
-    await_again(carrier);
+    tear(carrier);
     rc = mst_pipe_open(&carrier->pipe, fd, err);
     if (rc != MUSTER_OK)
         return rc;
@@ -256,33 +221,30 @@ void mst_carrier_broken(mst_carrier *carrier)
 {
     if (carrier->pipe.fd < 0)
         return;
-    mst_pipe_close(&carrier->pipe);
-    forget_ended(carrier);
-    await_again(carrier);
+    tear(carrier);
     if (carrier->on)
         carrier->calls->want(carrier->arg);
 }
 
 void mst_carrier_off(mst_carrier *carrier)
 {
-    mst_flow *flow, *next;
+    mst_flow *flow;
 
     carrier->on = false;
-    mst_pipe_close(&carrier->pipe);
-    forget_ended(carrier);
-    for (flow = TAILQ_FIRST(&carrier->flows); flow != NULL; flow = next) {
-        next = TAILQ_NEXT(flow, of_carrier);
+    tear(carrier);
+    while ((flow = TAILQ_FIRST(&carrier->flows)) != NULL)
         take_lane(flow);
-    }
 }
 
 bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms, int64_t patience_ms)
 {
-    mst_flow *flow = TAILQ_FIRST(&carrier->flows);
+    mst_flow *flow;
 
     if (carrier->pipe.paused && now_ms - carrier->pipe.paused_ms >= patience_ms)
         mst_carrier_broken(carrier);
-    if (flow == NULL || flow->transfer == NULL)
+    mst_pipe_kick(&carrier->pipe); /* memory may have been short */
+    flow = TAILQ_FIRST(&carrier->flows);
+    if (flow == NULL)
         return true;
     if (now_ms - flow->moved_ms >= patience_ms) {
         take_lane(flow);

@@ -28,9 +28,9 @@ mst_incoming *mst_incoming_expect(mst_carrier *carrier,
 
     *rc = MUSTER_EPROTO;
     if (record->seal != carrier->kind || record->total > MST_BULK_MOST ||
-        record->total < MST_BULK_MIN ||
-        mst_incoming_find(carrier, record->transfer) != NULL)
+        record->total < MST_BULK_MIN || record->transfer <= carrier->last_in)
         return NULL;
+    carrier->last_in = record->transfer;
     *rc = MUSTER_ENOMEM;
     in = mst_calloc(1, sizeof(*in));
     if (in == NULL)
@@ -60,14 +60,30 @@ mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer)
     return NULL;
 }
 
-void mst_incoming_free(mst_incoming *in)
+static void destroy(mst_incoming *in)
 {
-    mst_pipe_away(&in->carrier->pipe, in, false);
-    LIST_REMOVE(in, link);
     if (in->seal != NULL)
         mst_seal_destroy(&in->seal);
     mst_free(in->data);
     mst_free(in);
+}
+
+void mst_incoming_free(mst_incoming *in)
+{
+    LIST_REMOVE(in, link);
+    mst_pipe_away(&in->carrier->pipe, in);
+    destroy(in);
+}
+
+/* So many chunks are there, or not wanted. */
+static void say_got(mst_incoming *in, uint32_t count)
+{
+    const mst_record got = {
+        .kind = MST_GOT, .transfer = in->transfer, .count = count};
+
+    in->told = count;
+    mst_lane_put(in->carrier->lane, &got);
+    in->carrier->calls->dirty(in->carrier->arg);
 }
 
 void mst_incoming_forget(mst_incoming **inp)
@@ -77,14 +93,8 @@ void mst_incoming_forget(mst_incoming **inp)
     *inp = NULL;
     if (in == NULL)
         return;
-    in->owner = NULL;
-    if (in->ended || in->carrier->pipe.fd < 0) {
-        mst_incoming_free(in);
-        return;
-    }
-    mst_pipe_away(&in->carrier->pipe, in, true);
-    mst_free(in->data);
-    in->data = NULL;
+    say_got(in, in->count);
+    mst_incoming_free(in);
 }
 
 void *mst_incoming_take(mst_incoming *in)
@@ -95,22 +105,21 @@ void *mst_incoming_take(mst_incoming *in)
     return data;
 }
 
-/* The last chunk is there. */
+/* The last chunk is there. It is on no list while its owner has its turn, who
+ * may end the carrier. */
 static void complete(mst_incoming *in)
 {
+    LIST_REMOVE(in, link);
     if (in->data != NULL)
         in->data[in->total] = '\0';
-    if (in->owner != NULL)
-        in->arrived(in);
-    mst_incoming_free(in);
+    in->arrived(in);
+    destroy(in);
 }
 
 bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
                         const uint8_t tag[MST_SEAL_TAG])
 {
-    mst_carrier *carrier = in->carrier;
-
-    if (in->owner != NULL && in->data != NULL && in->seal != NULL) {
+    if (in->data != NULL && in->seal != NULL) {
         unsigned char *at = in->data + (size_t)index * MST_BULK_CHUNK;
 
         if (!mst_seal_open(in->seal, index, at,
@@ -118,22 +127,9 @@ bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
             return false;
     }
     in->have++;
-    if (in->have == in->count || in->have - in->told >= TELL) {
-        const mst_record got = {
-            .kind = MST_GOT, .transfer = in->transfer, .count = in->have};
-
-        in->told = in->have;
-        mst_lane_put(carrier->lane, &got);
-        carrier->calls->dirty(carrier->arg);
-    }
+    if (in->have == in->count || in->have - in->told >= TELL)
+        say_got(in, in->have);
     if (in->have == in->count)
         complete(in);
     return true;
-}
-
-void mst_incoming_end(mst_incoming *in)
-{
-    in->ended = true;
-    if (in->owner == NULL)
-        mst_incoming_free(in);
 }

@@ -22,39 +22,23 @@ static void watch_for(mst_pipe *pipe)
 
 /* -------------------------------------------------------------- writing -- */
 
-/* The next frame of the first flow that has one; false: there is none. */
+/* The next frame of the first flow that has one; false: there is none, or no
+ * memory for it now: a tick tries again. */
 static bool next_frame(mst_pipe *pipe)
 {
-    mst_carrier *carrier = pipe->carrier;
-    mst_flow *flow, *next;
+    mst_flow *flow;
 
-    for (flow = TAILQ_FIRST(&carrier->flows); flow != NULL; flow = next) {
-        next = TAILQ_NEXT(flow, of_carrier);
-        if (!flow->active)
-            continue;
-        if (flow->transfer == NULL) {
-            mst_writer w =
-                mst_writer_of(pipe->frame.head, sizeof(pipe->frame.head));
-
-            memset(pipe->frame.head, 0, sizeof(pipe->frame.head));
-            mst_write_u64(&w, flow->id);
-            mst_write_u32(&w, MST_BULK_END);
-            pipe->frame.len = 0;
-            mst_flow_ended(flow);
-            pipe->flow = NULL;
-        } else if (flow->sent < flow->transfer->count) {
-            if (!mst_transfer_frame(flow->transfer, flow->sent, &pipe->frame))
-                return false; /* no memory now; a tick tries again */
-            flow->begun = true;
-            pipe->flow = flow;
-        } else {
-            continue; /* the peer has to say that it is there */
-        }
-        pipe->written = 0;
-        pipe->writing = true;
-        return true;
-    }
-    return false;
+    TAILQ_FOREACH (flow, &pipe->carrier->flows, of_carrier)
+        if (!flow->torn && flow->sent < flow->transfer->count)
+            break;
+    if (flow == NULL ||
+        !mst_transfer_frame(flow->transfer, flow->sent, &pipe->frame))
+        return false;
+    flow->begun = true;
+    pipe->flow = flow;
+    pipe->written = 0;
+    pipe->writing = true;
+    return true;
 }
 
 static void frame_written(mst_pipe *pipe)
@@ -121,21 +105,22 @@ void mst_pipe_kick(mst_pipe *pipe)
         mst_carrier_broken(pipe->carrier);
 }
 
-void mst_pipe_keep(mst_pipe *pipe, const mst_flow *flow)
+void mst_pipe_keep(mst_pipe *pipe, mst_flow *flow)
 {
     void *copy;
 
     if (!pipe->writing || pipe->flow != flow)
         return;
-    pipe->flow = NULL;
     copy = mst_bulk_chunk(pipe->carrier->bulk);
     if (copy == NULL) { /* half a frame cannot stay */
-        mst_pipe_close(pipe);
+        mst_carrier_broken(pipe->carrier);
         return;
     }
     memcpy(copy, pipe->frame.body, pipe->frame.len);
     pipe->frame.body = copy;
     pipe->kept = copy;
+    pipe->flow = NULL;
+    flow->begun = false;
 }
 
 /* -------------------------------------------------------------- reading -- */
@@ -146,25 +131,22 @@ typedef enum verdict { KEEP, THROW_AWAY, NOT_YET, BROKEN } verdict;
 static verdict judge_head(mst_pipe *pipe)
 {
     mst_reader r = mst_reader_of(pipe->head, sizeof(pipe->head));
-    mst_incoming *in = mst_incoming_find(pipe->carrier, mst_read_u64(&r));
+    const uint64_t transfer = mst_read_u64(&r);
+    mst_incoming *in = mst_incoming_find(pipe->carrier, transfer);
 
     pipe->index = mst_read_u32(&r);
     pipe->len = mst_read_u32(&r);
+    if (pipe->len == 0 || pipe->len > MST_BULK_CHUNK)
+        return BROKEN;
     if (in == NULL)
-        return NOT_YET;
-    if (pipe->index == MST_BULK_END) {
-        if (pipe->len != 0)
-            return BROKEN;
-        mst_incoming_end(in);
-        return THROW_AWAY;
-    }
-    if (pipe->index >= in->count || pipe->index > in->have ||
+        return transfer > pipe->carrier->last_in ? NOT_YET : THROW_AWAY;
+    if (pipe->index > in->have ||
         pipe->len != mst_bulk_length(in->total, pipe->index))
         return BROKEN;
     if (pipe->index < in->have) /* sent twice */
         return THROW_AWAY;
     pipe->in = in;
-    return in->owner != NULL && in->data != NULL ? KEEP : THROW_AWAY;
+    return in->data != NULL ? KEEP : THROW_AWAY;
 }
 
 static bool to_scratch(mst_pipe *pipe)
@@ -184,7 +166,7 @@ static bool begin_body(mst_pipe *pipe)
         pipe->to = pipe->in->data + (size_t)pipe->index * MST_BULK_CHUNK;
         return true;
     case THROW_AWAY:
-        return pipe->len == 0 || to_scratch(pipe);
+        return to_scratch(pipe);
     case NOT_YET:
         pipe->paused = true;
         pipe->paused_ms = mst_now_ms();
@@ -259,12 +241,11 @@ void mst_pipe_resume(mst_pipe *pipe)
         watch_for(pipe);
 }
 
-void mst_pipe_away(mst_pipe *pipe, const mst_incoming *in, bool counts)
+void mst_pipe_away(mst_pipe *pipe, const mst_incoming *in)
 {
     if (pipe->in != in)
         return;
-    if (!counts)
-        pipe->in = NULL;
+    pipe->in = NULL;
     if (pipe->in_body && !to_scratch(pipe))
         mst_carrier_broken(pipe->carrier);
 }
@@ -276,7 +257,9 @@ static void heard(void *arg, uint32_t events)
     mst_pipe *pipe = (mst_pipe *)arg;
     bool whole = true;
 
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+    if (pipe->paused && (events & (EPOLLHUP | EPOLLERR)) != 0)
+        whole = false; /* it would be said again and again */
+    else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
         whole = read_some(pipe);
     if (whole && pipe->fd >= 0 && (events & EPOLLOUT) != 0)
         whole = write_some(pipe);

@@ -78,12 +78,12 @@ static bool prepare_seal(mst_transfer *t)
 }
 
 mst_transfer *mst_transfer_of(mst_bulk *bulk, mst_payload *payload,
-                              mst_seal_kind kind)
+                              mst_seal_kind kind, uint64_t after)
 {
     mst_transfer *t;
 
     LIST_FOREACH(t, &payload->transfers, of_payload)
-    if (t->kind == kind && t->first == 0)
+    if (t->kind == kind && t->first == 0 && t->id > after)
         return t;
     t = mst_calloc(1, sizeof(*t));
     if (t == NULL)
