@@ -382,9 +382,9 @@ static void turn(rig *r)
 
 static void until_arrived(rig *r, unsigned n)
 {
-    const int64_t until_ms = mst_now_ms() + 20000;
+    const int64_t until_ms = mst_now_ms() + 10000;
 
-    while (r->b.narrived < n || !mst_lane_idle(&r->a.lane) ||
+    while (r->b.narrived < n || !TAILQ_EMPTY(&r->a.lane.queue) ||
            !TAILQ_EMPTY(&r->a.carrier.flows)) {
         turn(r);
         if (mst_now_ms() > until_ms)
