@@ -199,7 +199,8 @@ bool mst_lane_owes(const mst_lane *lane)
 
 bool mst_lane_idle(const mst_lane *lane)
 {
-    return lane->nkept == 0 && lane->used == 0 && TAILQ_EMPTY(&lane->queue);
+    return lane->nkept == 0 && lane->used == 0 && TAILQ_EMPTY(&lane->queue) &&
+           (lane->carrier == NULL || TAILQ_EMPTY(&lane->carrier->flows));
 }
 
 static void say_got(mst_lane *lane)

@@ -1,5 +1,8 @@
 # The tests of connections: cut, still, and by those who should not connect.
 add_executable(relay_worker ../support/relay_worker.c)
+muster_test(NAME it_carrier LABEL loop TIMEOUT 60 SOURCES it_carrier.c
+            LINK muster_static)
+target_include_directories(it_carrier PRIVATE ../unit)
 loop_test(it_link 60)
 target_sources(it_link PRIVATE ../support/relay.c)
 target_compile_definitions(it_link PRIVATE
