@@ -109,13 +109,14 @@ static bool open_sinks(sinks *to, const mst_run_options *o, int *status)
     return mst_events_open(&to->events, o->events);
 }
 
-/* Is everything written that was to be? Says what is not. */
-static bool finish_output(mst_output *output)
+/* Is everything written that was to be? Says what is not; a script that failed
+ * has said it of its own output. */
+static bool finish_output(mst_output *output, bool failed)
 {
     const bool files = mst_output_finish(output);
 
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || failed)
         return files;
     fprintf(stderr, "muster run: standard output could not be written%s%s\n",
             errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
@@ -171,7 +172,7 @@ int mst_cli_run(int argc, char **argv)
     mst_signals_stop(&signals);
     muster_close(&m);
     /* the last lines of workers are printed until here */
-    if (!finish_output(&to.output) && status == 0)
+    if (!finish_output(&to.output, status != 0) && status == 0)
         status = EXIT_FAILURE;
     sig = atomic_load(&signals.sig);
     status = sig != 0 ? MST_CLI_SIGNAL + sig : status;
