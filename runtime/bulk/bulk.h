@@ -5,6 +5,9 @@
  *   flow.c      a transfer on its way to one peer
  *   incoming.c  a transfer that comes in
  *   pipe.c      a byte stream to one peer: frames out, frames in
+ *   door.c      the manager's port, where workers' streams come in
+ *   knock.c     a worker's way through it
+ *   proof.c     how either shows that it has the key of the link
  *
  * libzmq's CURVE encrypts a message anew for each peer and in one piece. So a
  * CALL or RESULT with a payload of MST_BULK_MIN bytes or more only announces a
@@ -45,6 +48,18 @@
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
 #define MST_BULK_MOST (UINT64_C(1) << 46)  /* bytes of a payload */
 #define MST_BULK_HEAD 32u                  /* of a frame */
+
+/* How the two ends of a link send bulk, as WELCOME says. */
+typedef enum mst_bulk_mode {
+    MST_BULK_OFF,
+    MST_BULK_LINE, /* a socket pair, passed to a local child; not sealed */
+    MST_BULK_PLAIN,
+    MST_BULK_AES, /* these two and plain: TCP, by the manager's port */
+    MST_BULK_CHACHA,
+    MST_BULK_MODES
+} mst_bulk_mode;
+
+mst_seal_kind mst_bulk_seal(mst_bulk_mode mode);
 
 typedef struct mst_carrier mst_carrier;
 typedef struct mst_transfer mst_transfer;
@@ -123,7 +138,6 @@ struct mst_flow {
     uint32_t failures; /* AGAIN without progress */
     bool begun;        /* a frame is being written */
     bool torn;         /* frames went to a stream that ended: wait for AGAIN */
-    int64_t moved_ms;
 };
 
 /* --------------------------------------------------------------- pipe.c */
@@ -135,7 +149,6 @@ typedef struct mst_pipe {
     int fd;       /* -1: none is open */
     bool blocked; /* the kernel takes no more for now */
     bool paused;  /* nothing is read: a transfer is not announced yet */
-    int64_t paused_ms;
     /* being written */
     bool writing;
     mst_frame frame;
@@ -172,36 +185,41 @@ struct mst_incoming {
     uint64_t transfer;
     uint64_t id;                       /* of the call */
     void *owner;                       /* whoever waits for it */
+    mst_incoming **slot;               /* there it is kept; NULL when it ends */
     void (*arrived)(mst_incoming *in); /* all is there; it ends afterwards */
     uint64_t total;
     uint32_t count, have, told; /* chunks; those that are said GOT */
+    uint32_t cost;              /* credit to give back at its end */
     mst_seal *seal;
-    unsigned char
-        *data; /* total + 1 bytes, the last one zero; NULL: no memory */
+    unsigned char *data; /* total + 1 bytes, the last one zero */
 };
 
-/* An announced transfer begins. NULL with *rc:
+/* An announced transfer begins; *slot is it. The caller says mst_pipe_resume
+ * when it can have bytes. False with *rc:
  *   MUSTER_EPROTO   it makes no sense
- *   MUSTER_ENOMEM   no memory for the cipher; nothing will come
- * Without memory for the payload its bytes are thrown away; `data` is NULL
- * when it arrives. */
-mst_incoming *mst_incoming_expect(mst_carrier *carrier,
-                                  const mst_record *record, uint32_t sender,
-                                  muster_err *rc);
-/* Nobody wants it any more; the sender is told that it is over. */
-void mst_incoming_forget(mst_incoming **in);
-void *mst_incoming_take(mst_incoming *in); /* the bytes; mst_free */
+ *   MUSTER_ENOMEM   no memory for it; the sender is told that it is over
+ */
+bool mst_incoming_expect(mst_carrier *carrier, const mst_record *record,
+                         uint32_t sender, mst_incoming **slot, muster_err *rc);
+/* Nobody wants it: the sender is told that it is over. False: it makes no
+ * sense. */
+bool mst_incoming_refuse(mst_carrier *carrier, const mst_record *record);
+void mst_incoming_forget(mst_incoming **in); /* any more; the same */
+void mst_incoming_abort(mst_incoming **in);  /* the sender says that itself */
+void *mst_incoming_take(mst_incoming *in);   /* the bytes; mst_free */
+/* The credit, which the owner gives back later. */
+uint32_t mst_incoming_take_cost(mst_incoming *in);
 mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer);
 /* A whole frame was read into its place. False: it is not what it should be. */
 bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
                         const uint8_t tag[MST_SEAL_TAG]);
-void mst_incoming_free(mst_incoming *in); /* without a word to its owner */
+void mst_incoming_free(mst_incoming *in); /* without a word to anybody */
 
 /* ------------------------------------------------------------- carrier */
 
 typedef struct mst_carrier_calls {
-    /* The stream is needed, or has ended: open one, if you are the one who
-     * does. */
+    /* The stream is needed, or has ended: open one soon, if you are the one
+     * who does; not at once, and mst_carrier_off not either. */
     void (*want)(void *arg);
     /* Something is in the lane. */
     void (*dirty)(void *arg);
@@ -215,6 +233,9 @@ struct mst_carrier {
     void *arg;
     bool on;                    /* large payloads are sent this way */
     uint64_t last_out, last_in; /* transfers that were announced */
+    unsigned opened;            /* streams there were */
+    uint64_t progress, seen;    /* counts what moves; at the last tick */
+    int64_t still_ms, tick_ms;  /* nothing moved for so long; the last tick */
     mst_seal_kind kind;         /* how */
     mst_pipe pipe;
     TAILQ_HEAD(mst_flows, mst_flow) flows;
@@ -230,13 +251,13 @@ void mst_carrier_fini(mst_carrier *carrier);
 muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err);
 /* The stream is no good. */
 void mst_carrier_broken(mst_carrier *carrier);
-/* There will be none: everything takes the lane. */
-void mst_carrier_off(mst_carrier *carrier);
+/* There will be none: everything takes the lane, and the peer is told why;
+ * NULL: it was the peer who said so. */
+void mst_carrier_off(mst_carrier *carrier, const char *why);
 /* Records of the peer. False: it broke the protocol. */
 bool mst_carrier_got(mst_carrier *carrier, const mst_record *record);
 bool mst_carrier_again(mst_carrier *carrier, const mst_record *record);
-/* Now and then: a payload that has not moved for so long takes the lane; then
- * false. */
+/* Now and then. False: nothing of what should has moved for so long. */
 bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms,
                       int64_t patience_ms);
 

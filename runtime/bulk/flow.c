@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "bulk/bulk.h"
 
 #define FAILURES 3u /* AGAIN at one place, until it takes the lane */
@@ -26,7 +25,6 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     flow->transfer = transfer;
     flow->carrier = carrier;
     flow->out = out;
-    flow->moved_ms = mst_now_ms();
     carrier->last_out = transfer->id;
     out->flow = flow;
     LIST_INSERT_HEAD(&transfer->flows, flow, of_transfer);
@@ -59,9 +57,13 @@ static void take_lane(mst_flow *flow)
     mst_carrier *carrier = flow->carrier;
     mst_out *out = flow->out;
 
-    mst_lane_drop(carrier->lane, out);
+    const mst_record again = {
+        .kind = MST_ABORT, .flags = MST_FLAG_AGAIN, .id = out->id};
+
+    mst_flow_drop(flow);
+    mst_lane_put(carrier->lane, &again);
     mst_lane_queue(carrier->lane, out);
-    out->by_lane = true;
+    out->by_lane = out->retry = true;
     carrier->calls->dirty(carrier->arg);
 }
 
@@ -97,7 +99,7 @@ static void advance(mst_flow *flow, uint32_t count)
     }
     flow->got = count;
     flow->failures = 0;
-    flow->moved_ms = mst_now_ms();
+    flow->carrier->progress++;
 }
 
 bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
@@ -133,7 +135,6 @@ bool mst_carrier_again(mst_carrier *carrier, const mst_record *record)
     }
     flow->torn = false;
     flow->sent = record->count;
-    flow->moved_ms = mst_now_ms();
     mst_transfer_settle(flow->transfer);
     mst_pipe_kick(&carrier->pipe);
     return true;
@@ -212,6 +213,7 @@ muster_err mst_carrier_open(mst_carrier *carrier, int fd, muster_error *err)
     rc = mst_pipe_open(&carrier->pipe, fd, err);
     if (rc != MUSTER_OK)
         return rc;
+    carrier->opened++;
     ask_again(carrier);
     mst_pipe_kick(&carrier->pipe);
     return MUSTER_OK;
@@ -226,11 +228,19 @@ void mst_carrier_broken(mst_carrier *carrier)
         carrier->calls->want(carrier->arg);
 }
 
-void mst_carrier_off(mst_carrier *carrier)
+void mst_carrier_off(mst_carrier *carrier, const char *why)
 {
     mst_flow *flow;
 
+    if (!carrier->on)
+        return;
     carrier->on = false;
+    if (why != NULL) {
+        const mst_record no = {.kind = MST_NOBULK, .text = {why, strlen(why)}};
+
+        mst_lane_put(carrier->lane, &no);
+        carrier->calls->dirty(carrier->arg);
+    }
     tear(carrier);
     while ((flow = TAILQ_FIRST(&carrier->flows)) != NULL)
         take_lane(flow);
@@ -238,23 +248,18 @@ void mst_carrier_off(mst_carrier *carrier)
 
 bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms, int64_t patience_ms)
 {
-    mst_flow *flow;
+    const int64_t passed_ms = now_ms - carrier->tick_ms;
+    const bool busy = !TAILQ_EMPTY(&carrier->flows) || carrier->pipe.paused;
 
-    if (carrier->pipe.paused && now_ms - carrier->pipe.paused_ms >= patience_ms)
-        mst_carrier_broken(carrier);
-    mst_pipe_kick(&carrier->pipe); /* memory may have been short */
-    flow = TAILQ_FIRST(&carrier->flows);
-    if (flow == NULL)
+    carrier->tick_ms = now_ms;
+    if (!carrier->on)
         return true;
-    if (now_ms - flow->moved_ms >= patience_ms) {
-        take_lane(flow);
-        flow = TAILQ_FIRST(&carrier->flows);
-        if (flow != NULL)
-            flow->moved_ms = now_ms;
-        return false;
-    }
-    /* only the first one is to move */
-    while ((flow = TAILQ_NEXT(flow, of_carrier)) != NULL)
-        flow->moved_ms = now_ms;
-    return true;
+    mst_pipe_kick(&carrier->pipe); /* memory may have been short */
+    if (!busy || carrier->progress != carrier->seen || !carrier->lane->up)
+        carrier->still_ms = 0;
+    else /* no tick was there while this process stood still */
+        carrier->still_ms +=
+            passed_ms < patience_ms / 4 ? passed_ms : patience_ms / 4;
+    carrier->seen = carrier->progress;
+    return carrier->still_ms < patience_ms;
 }

@@ -36,7 +36,8 @@ typedef struct mst_out {
     size_t sent;
     uint64_t id;
     bool queued, begun;
-    bool by_lane;          /* not as a bulk transfer */
+    bool by_lane;          /* not as a bulk transfer... */
+    bool retry;            /* ...any more */
     struct mst_flow *flow; /* of bulk.h, while it is one; or NULL */
 } mst_out;
 
@@ -104,5 +105,8 @@ bool mst_lane_credit(mst_lane *lane, uint32_t bytes);
 
 /* `cost` of what came is dealt with; tells the peer now and then. */
 void mst_lane_earn(mst_lane *lane, uint32_t cost);
+
+/* The same, and tells it of all there is. */
+void mst_lane_earn_now(mst_lane *lane, uint32_t cost);
 
 #endif

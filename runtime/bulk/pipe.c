@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/fail.h"
 #include "bulk/bulk.h"
 
@@ -47,7 +46,6 @@ static void frame_written(mst_pipe *pipe)
     if (pipe->flow != NULL) {
         pipe->flow->sent++;
         pipe->flow->begun = false;
-        pipe->flow->moved_ms = mst_now_ms();
     }
     pipe->flow = NULL;
     mst_bulk_spare(pipe->carrier->bulk, MST_MOVE(pipe->kept));
@@ -88,6 +86,7 @@ static bool write_some(mst_pipe *pipe)
             break;
         }
         pipe->written += (size_t)n;
+        pipe->carrier->progress++;
         budget -= (size_t)n < budget ? (size_t)n : budget;
         if (pipe->written == MST_BULK_HEAD + pipe->frame.len)
             frame_written(pipe);
@@ -146,7 +145,7 @@ static verdict judge_head(mst_pipe *pipe)
     if (pipe->index < in->have) /* sent twice */
         return THROW_AWAY;
     pipe->in = in;
-    return in->data != NULL ? KEEP : THROW_AWAY;
+    return KEEP;
 }
 
 static bool to_scratch(mst_pipe *pipe)
@@ -169,7 +168,6 @@ static bool begin_body(mst_pipe *pipe)
         return to_scratch(pipe);
     case NOT_YET:
         pipe->paused = true;
-        pipe->paused_ms = mst_now_ms();
         watch_for(pipe);
         return true;
     case BROKEN:
@@ -221,6 +219,7 @@ static bool read_some(mst_pipe *pipe)
         if (n <= 0)
             return false;
         pipe->have += (size_t)n;
+        pipe->carrier->progress++;
         budget -= (size_t)n < budget ? (size_t)n : budget;
         if (!step(pipe))
             return false;

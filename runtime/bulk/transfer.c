@@ -6,6 +6,13 @@
 
 #define SPARE_MOST 16u
 
+mst_seal_kind mst_bulk_seal(mst_bulk_mode mode)
+{
+    return mode == MST_BULK_AES      ? MST_SEAL_AES
+           : mode == MST_BULK_CHACHA ? MST_SEAL_CHACHA
+                                     : MST_SEAL_NONE;
+}
+
 void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
                    const uint8_t session[MST_SESSION_BYTES])
 {

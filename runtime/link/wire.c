@@ -120,7 +120,8 @@ static void get_bulk(mst_reader *r, mst_record *rec)
     rec->transfer = mst_read_u64(r);
     rec->seal = mst_read_u8(r);
     get_key(r, rec);
-    if (r->left != 0 || rec->total == 0)
+    if (r->left != 0 || rec->total == 0 ||
+        (rec->flags & MST_FLAG_RETRY) != 0)
         r->ok = false;
 }
 

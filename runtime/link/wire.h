@@ -20,8 +20,8 @@
  *              build str, session 16, rank u32, incarnation u32, threads u32,
  *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64, bulk_mode u8
  *              (how both send bulk: mst_bulk_mode), bulk_port u16 (0: no bulk
- *              connection by TCP), bulk_key 32 (to open it with); alone in
- *              its message
+ *              connection by TCP), bulk_key 32 (to open it with, see
+ *              runtime/bulk/proof.h); alone in its message
  *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
@@ -44,7 +44,9 @@
  *              text str, total u64, first bytes. flag 2: a worker hands the
  *              call back, it has not begun
  *   CHUNK      both: id u64, offset u64, bytes
- *   ABORT      both: id u64; the rest of that payload will not come
+ *   ABORT      both: id u64; the rest of that payload will not come. flag 1: of
+ *              a bulk transfer; it comes again by CALL or RESULT with flag 8,
+ *              unless it is complete
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
@@ -64,7 +66,7 @@
  *              transfer are there, in order; all of them: it is over
  *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
  *              was lost or false; begin there again
- *   NOBULK     worker: text str; it cannot open a bulk connection
+ *   NOBULK     both: text str; there will be no bulk connection any more
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -79,7 +81,8 @@
  *
  * A CALL or RESULT with flag 4 has its payload in a bulk transfer instead
  * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
- * `total`, and no first bytes.
+ * `total`, and no first bytes. One with flag 8 is that again, with the payload
+ * in it as usual; whoever had it all passes this one over.
  *
  * Resume: both sides count the messages behind the first WELCOME; HELLO,
  * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
@@ -151,7 +154,9 @@ enum {
     MST_FLAG_RESUME = 2,  /* HELLO */
     MST_FLAG_BACK = 2,    /* RESULT */
     MST_FLAG_AES = 4,     /* HELLO */
-    MST_FLAG_BULK = 4     /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_BULK = 4,    /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_RETRY = 8,   /* CALL RESULT: it came apart, but not all of it */
+    MST_FLAG_AGAIN = 1    /* ABORT: it comes again */
 };
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1, MST_STOP_HAND_BACK = 2 };
 
@@ -227,6 +232,15 @@ muster_err mst_wire_get(mst_reader *r, mst_record *record);
 static inline uint32_t mst_wire_cost(size_t body)
 {
     return (uint32_t)body + 64u;
+}
+
+/* The same, when the payload comes apart from it: it lies in the receiver's
+ * memory, too. Four of them are under way at a time, or more small ones. */
+static inline uint32_t mst_wire_bulk_cost(uint64_t total)
+{
+    const uint32_t most = MST_WIRE_WINDOW / 5;
+
+    return mst_wire_cost(total < most ? (size_t)total : most);
 }
 
 /* Is it one of those that are counted, and sent again after a cut? */

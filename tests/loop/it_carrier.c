@@ -131,7 +131,6 @@ static void arrived(mst_incoming *in)
     side *s = (side *)in->owner;
     unsigned char *data = mst_incoming_take(in);
 
-    s->coming[in->id % MOST] = NULL;
     check(data, (size_t)in->total, in->id);
     s->by_stream++;
     came(s, in->id);
@@ -156,19 +155,19 @@ static void on_call(side *s, const mst_record *r)
     muster_err rc;
     mst_incoming *in;
 
-    mst_lane_earn(&s->lane, mst_wire_cost(r->body.len));
     if ((r->flags & MST_FLAG_BULK) == 0) {
+        mst_lane_earn(&s->lane, mst_wire_cost(r->body.len));
         assert_int_equal(mst_assembly_begin(&s->in, r->id, r->total, r->body.at,
                                             r->body.len),
                          MUSTER_OK);
         assembled(s);
         return;
     }
-    in = mst_incoming_expect(&s->carrier, r, s->far->bulk.rank, &rc);
-    assert_non_null(in);
+    assert_true(mst_incoming_expect(&s->carrier, r, s->far->bulk.rank,
+                                    &s->coming[r->id % MOST], &rc));
+    in = s->coming[r->id % MOST];
     in->owner = s;
     in->arrived = arrived;
-    s->coming[r->id % MOST] = in;
     mst_pipe_resume(&s->carrier.pipe);
 }
 
@@ -187,7 +186,7 @@ static void on_record(side *s, const mst_record *r)
         break;
     case MST_ABORT:
         s->aborts++;
-        mst_incoming_forget(&s->coming[r->id % MOST]);
+        mst_incoming_abort(&s->coming[r->id % MOST]);
         break;
     case MST_CREDIT:
         assert_true(mst_lane_credit(&s->lane, r->credit));
@@ -200,6 +199,9 @@ static void on_record(side *s, const mst_record *r)
         break;
     case MST_AGAIN:
         assert_true(mst_carrier_again(&s->carrier, r));
+        break;
+    case MST_NOBULK:
+        mst_carrier_off(&s->carrier, NULL);
         break;
     default:
         fail_msg("%s", mst_kind_name(r->kind));
@@ -496,8 +498,7 @@ static void without_a_stream_it_takes_the_lane(void **state)
     mst_lane_queue(&r->a.lane, &p->out);
     mst_lane_flush(&r->a.lane);
     assert_int_equal(r->a.wants, 1);
-    mst_carrier_off(&r->a.carrier);
-    mst_carrier_off(&r->b.carrier);
+    mst_carrier_off(&r->a.carrier, "nobody is there");
     until_arrived(r, 1);
     assert_int_equal(r->b.by_lane, 1);
     parcel_free(p);
