@@ -29,6 +29,12 @@ static bool send_message(void *arg, zmq_msg_t *message)
     return zmq_msg_send(message, ((mst_dial *)arg)->dealer, ZMQ_DONTWAIT) >= 0;
 }
 
+static void init_lane(mst_dial *dial)
+{
+    mst_lane_init(&dial->lane, send_message, dial);
+    dial->lane.in.pool = dial->pool;
+}
+
 muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
                          const mst_cookie *cookie, muster_error *err)
 {
@@ -37,7 +43,7 @@ muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
     dial->watches[0] = (mst_watch){heard_dealer, dial, -1};
     dial->watches[1] = (mst_watch){heard_monitor, dial, -1};
     randombytes_buf(&dial->instance, sizeof(dial->instance));
-    mst_lane_init(&dial->lane, send_message, dial);
+    init_lane(dial);
     dial->zmq = zmq_ctx_new();
     if (dial->zmq == NULL)
         return mst_fail(err, MUSTER_ESYS, "zmq_ctx_new: %s",
@@ -108,7 +114,7 @@ void mst_dial_forget(mst_dial *dial)
 {
     dial->known = false;
     mst_lane_fini(&dial->lane);
-    mst_lane_init(&dial->lane, send_message, dial);
+    init_lane(dial);
 }
 
 muster_err mst_dial_next(mst_dial *dial, muster_error *err)

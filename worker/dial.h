@@ -22,6 +22,7 @@ typedef enum mst_dial_state {
 } mst_dial_state;
 
 typedef struct mst_dial {
+    mst_pool *pool; /* of what comes; borrowed, set before init */
     void *zmq, *dealer, *monitor;
     mst_poll *poll;
     mst_watch watches[2];

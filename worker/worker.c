@@ -251,6 +251,9 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     TAILQ_INIT(&w->tasks);
     mst_blobs_init(&w->blobs);
     mst_asking_init(w);
+    w->pool = w->dial.pool = mst_pool_create();
+    if (w->pool == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "no memory for calls");
     w->tick.fn = mst_worker_beat;
     w->tick.arg = w;
     w->escalate.fn = mst_worker_escalate;
@@ -292,6 +295,7 @@ static void wind_up(mst_worker *w)
         mst_worker_free_jobs(w);
         mst_asking_fini(w);
         mst_blobs_fini(&w->blobs);
+        mst_pool_unref(&w->pool);
         mst_meter_close(&w->meter);
         wake_fd = -1;
         mst_loop_fini(&w->loop);

@@ -272,6 +272,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->instance = hello->instance;
     w->bound = true;
     mst_lane_init(&w->lane, send_message, w);
+    w->lane.in.pool = w->m->pool;
     say_welcome(w, route, fd, hello->turn);
     (void)mst_lane_up(&w->lane, 0);
     mst_link_dirty(w);

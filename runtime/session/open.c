@@ -151,6 +151,7 @@ static void destroy(muster *m)
     mst_loop_fini(&m->loop);
     mst_notify_fini(&m->notify);
     mst_log_fini(&m->log);
+    mst_pool_unref(&m->pool);
     mst_free(m);
 }
 
@@ -171,6 +172,11 @@ static muster *create(const muster_options *options)
 
     if (m == NULL)
         return NULL;
+    m->pool = mst_pool_create();
+    if (m->pool == NULL) {
+        mst_free(m);
+        return NULL;
+    }
     atomic_init(&m->refs, 1);
     m->options = *options;
     TAILQ_INIT(&m->all);
