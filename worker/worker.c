@@ -235,6 +235,15 @@ static void on_stuck(void *arg, mst_timer *timer)
     leave_stuck(w);
 }
 
+/* A call waits for this thread, and no other could begin beside it. */
+static bool enough(void *arg)
+{
+    mst_worker *w = (mst_worker *)arg;
+
+    return w->has_executor && w->executor.nplaces == 1 && !w->here &&
+           mst_executor_holds(&w->executor);
+}
+
 static muster_err set_up(mst_worker *w, muster_error *err)
 {
     muster_ctx ctx = {.rank = w->cookie.rank,
@@ -262,6 +271,7 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     w->stuck.arg = w;
     w->loop.hold_ms = HOLD_MS;
     w->dial.record = mst_worker_record;
+    w->dial.enough = enough;
     w->dial.arg = w;
     set_signals(w);
     rc = mst_registry_collect("the worker program", &ctx, err);

@@ -96,10 +96,12 @@ static void raise_descriptor_limit(void)
 static bool work(void *arg)
 {
     muster *m = (muster *)arg;
+    /* first what commands have made: somebody may wait for its answer */
+    const bool sent = mst_link_flush(m);
     const bool heard = mst_hub_work(&m->hub);
     const bool started = mst_starting_work(m);
 
-    return mst_link_flush(m) || started || heard;
+    return mst_link_flush(m) || started || heard || sent;
 }
 
 static void resume_output(mst_cmd *cmd, void *arg)
