@@ -38,26 +38,29 @@ static void sum_of(const unsigned char *bytes, size_t len, char text[32])
     snprintf(text, 32, "%" PRIu64, h);
 }
 
-/* `before` runs on the loop before there are workers; may be NULL. */
-static rig *up_after(const char *bulk, void (*before)(muster *m, void *arg),
-                     uint32_t n)
+/* No worker yet. */
+static rig *opened(const char *bulk)
 {
     muster_options o = rig_options();
-    rig *r;
 
     o.bulk = bulk;
-    r = rig_open(&o);
-    if (before != NULL)
-        assert_true(mst_session_run(r->m, before, NULL));
-    rig_launch(r, n);
+    return rig_open(&o);
+}
+
+/* The first large payload. */
+static void ship(rig *r)
+{
     assert_code(muster_module_ship(r->m, BULK_HANDLERS, &r->err), MUSTER_OK,
                 r->err);
-    return r;
 }
 
 static rig *up(const char *bulk, uint32_t n)
 {
-    return up_after(bulk, NULL, n);
+    rig *r = opened(bulk);
+
+    rig_launch(r, n);
+    ship(r);
+    return r;
 }
 
 /* ----------------------------------------------- what the loop knows -- */
@@ -546,8 +549,11 @@ static void deafen_port(muster *m, void *arg)
 
 static void without_port(void (*how)(muster *m, void *arg), const char *why)
 {
-    rig *r = up_after("sealed", how, 2);
+    rig *r = opened("sealed");
 
+    rig_launch(r, 2);
+    assert_true(mst_session_run(r->m, how, NULL));
+    ship(r);
     assert_mirrors(r, 1, 3 * RIG_MIB);
     assert_true(rig_logged(r, "BULK-OFF", why, 0));
     assert_mirrors(r, 1, 3 * RIG_MIB);
@@ -572,9 +578,20 @@ static void use_relay(muster *m, void *arg)
         m->door.port = relay_port(way);
 }
 
+static rig *up_by_relay(void)
+{
+    rig *r = opened("sealed");
+
+    assert_true(mst_session_run(r->m, use_relay, NULL));
+    assert_non_null(way);
+    rig_launch(r, 1);
+    ship(r);
+    return r;
+}
+
 static void a_man_in_the_middle_only_costs_time(void **state)
 {
-    rig *r = up_after("sealed", use_relay, 1);
+    rig *r = up_by_relay();
     int connections;
 
     (void)state;
@@ -598,7 +615,7 @@ static void a_man_in_the_middle_only_costs_time(void **state)
 /* He never lets anything through: then it takes the lane. */
 static void one_who_cuts_everything_is_avoided(void **state)
 {
-    rig *r = up_after("sealed", use_relay, 1);
+    rig *r = up_by_relay();
 
     (void)state;
     assert_mirrors(r, 1, RIG_MIB);
@@ -626,17 +643,13 @@ static void strangers_stay_outside(void **state)
 {
     uint8_t answer[MST_PROOF_ANSWER] = {0}, challenge[MST_PROOF_CHALLENGE];
     const uint8_t nonce[MST_PROOF_NONCE] = {1}, key[MST_BULK_KEY_BYTES] = {2};
-    muster_options o = rig_options();
+    rig *r = opened("sealed");
+    const uint16_t port = r->m->door.port;
     int silent[100], fd;
-    uint16_t port;
-    rig *r;
     char byte;
 
     (void)state;
-    o.bulk = "sealed";
-    r = rig_open(&o);
     rig_launch(r, 1); /* nothing is large yet */
-    port = r->m->door.port;
     fd = knock(port);
     /* the form is right, the key is not */
     assert_int_equal(recv(fd, challenge, sizeof(challenge), MSG_WAITALL),
@@ -655,8 +668,8 @@ static void strangers_stay_outside(void **state)
     close(fd);
     for (int i = 0; i < 100; i++)
         silent[i] = knock(port);
-    assert_mirrors(r, 1,
-                   RIG_MIB); /* and its worker knocks for the first time */
+    ship(r); /* its worker knocks for the first time */
+    assert_mirrors(r, 1, RIG_MIB);
     assert_true(figures_of(r, 1).guests <= MST_DOOR_GUESTS);
     assert_int_equal(figures_of(r, 1).opened, 1);
     for (int i = 0; i < 100; i++)
