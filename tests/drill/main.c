@@ -181,7 +181,9 @@ static void work(drill *d)
 
 int main(int argc, char **argv)
 {
-    static drill d = {.seconds = 60,
+    static book kept;
+    static drill d = {.book = &kept,
+                      .seconds = 60,
                       .every_ms = 100 * SLOW,
                       .nworkers = 4,
                       .foe = {.heartbeat_ms = 2000 * SLOW}};
@@ -205,6 +207,5 @@ int main(int argc, char **argv)
     if (d.log != NULL)
         fclose(d.log);
     book_fini(d.book);
-    free(d.book);
     return rc;
 }
