@@ -248,12 +248,23 @@ void book_log(book *b, muster_level level, const char *id, const char *text)
 /* With the lock. */
 static void befalls(book *b, fault_kind kind, book_worker *w)
 {
-    w->killed = kind == FAULT_KILL;
+    w->killed = kind == FAULT_KILL || kind == FAULT_FORCE;
     w->stopped = kind == FAULT_STOP;
-    w->drained = kind == FAULT_DRAIN;
+    w->drained = w->drained || kind == FAULT_DRAIN || kind == FAULT_DELETE;
     if (w->killed || w->stopped || w->drained)
         w->fault_ms = book_now();
     w->stalled_ms = b->stalled_ms;
+}
+
+void book_befalls(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation)
+{
+    book_worker *w;
+
+    pthread_mutex_lock(&b->lock);
+    w = page_of(b, rank, incarnation);
+    if (w != NULL)
+        befalls(b, kind, w);
+    pthread_mutex_unlock(&b->lock);
 }
 
 void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,

@@ -76,6 +76,9 @@ void book_log(book *b, muster_level level, const char *id, const char *text);
 /* A fault is about to be made; rank 0: of nobody by name. */
 void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,
                 const char *words);
+/* The same to a worker, that was one of several. */
+void book_befalls(book *b, fault_kind kind, uint32_t rank,
+                  uint32_t incarnation);
 /* A sleep of this process was so much longer than it asked for. What others
  * on this machine take is no delay of ours. */
 void book_stalled(book *b, double ms);
