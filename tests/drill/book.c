@@ -56,6 +56,21 @@ void book_news(book *b, const char *format, ...)
     va_end(args);
 }
 
+void book_note(book *b, const char *format, ...)
+{
+    va_list args;
+
+    if (b->log == NULL)
+        return;
+    va_start(args, format);
+    pthread_mutex_lock(&b->lock);
+    fprintf(b->log, "%9.3f s  ", (book_now() - b->began_ms) / 1e3);
+    vfprintf(b->log, format, args);
+    fputc('\n', b->log);
+    pthread_mutex_unlock(&b->lock);
+    va_end(args);
+}
+
 void book_wrong(book *b, const char *format, ...)
 {
     const unsigned at = atomic_fetch_add(&b->nfailed, 1);
@@ -243,6 +258,8 @@ void book_log(book *b, muster_level level, const char *id, const char *text)
     if (level <= MUSTER_LOG_WARN && strcmp(id, "POST-FAILED") != 0 &&
         strncmp(id, "WORKER-", 7) != 0)
         book_news(b, "%s %.120s", id, text);
+    else
+        book_note(b, "%s %.120s", id, text);
 }
 
 /* With the lock. */

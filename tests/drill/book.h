@@ -68,6 +68,9 @@ void book_wrong(book *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void book_news(book *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* For the log only. */
+void book_note(book *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 void book_event(book *b, const muster_event *e);
 void book_line(book *b, uint32_t rank, const char *line, size_t len);
