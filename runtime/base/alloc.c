@@ -7,7 +7,7 @@
 
 static atomic_long fuse; /* 0: off; 1: fails now */
 
-static int must_fail(void)
+int mst_alloc_fails(void)
 {
     long left = atomic_load_explicit(&fuse, memory_order_relaxed);
 
@@ -26,17 +26,26 @@ void mst_alloc_fail_after(long n)
 
 void *mst_alloc(size_t bytes)
 {
-    return must_fail() ? NULL : malloc(bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL : malloc(bytes > 0 ? bytes : 1);
 }
 
 void *mst_calloc(size_t n, size_t bytes)
 {
-    return must_fail() ? NULL : calloc(n > 0 ? n : 1, bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL
+                             : calloc(n > 0 ? n : 1, bytes > 0 ? bytes : 1);
 }
 
 void *mst_realloc(void *p, size_t bytes)
 {
-    return must_fail() ? NULL : realloc(p, bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL : realloc(p, bytes > 0 ? bytes : 1);
+}
+
+void *mst_alloc_aligned(size_t align, size_t bytes)
+{
+    void *p;
+
+    return mst_alloc_fails() || posix_memalign(&p, align, bytes) != 0 ? NULL
+                                                                      : p;
 }
 
 char *mst_strdup(const char *text)

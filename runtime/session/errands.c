@@ -74,7 +74,7 @@ static void call_done(mst_call *call)
         return;
     }
     if (call->code == MUSTER_OK && call->len > 0 && !call->post) {
-        e->reply = mst_payload_own(call->data, call->len);
+        e->reply = mst_payload_own_in(call->pool, call->data, call->len);
         if (e->reply != NULL)
             call->data = NULL;
         else
@@ -109,7 +109,7 @@ static void begin(mst_member *w, mst_errand *e)
 
     w->coming = NULL;
     if (body != NULL)
-        e->call.payload = mst_payload_own(body, e->len);
+        e->call.payload = mst_payload_own_in(w->m->pool, body, e->len);
     if (e->call.payload != NULL && is_reserved(e)) {
         mst_call_finish(&e->call, MUSTER_ENOHANDLER,
                         "names that begin with %s are muster's own",
@@ -120,7 +120,7 @@ static void begin(mst_member *w, mst_errand *e)
         mst_call_begin(w->m, &e->call, e->target);
         return;
     }
-    mst_free(body);
+    mst_pool_free(w->m->pool, body);
     mst_call_finish(&e->call, MUSTER_ENOMEM,
                     "the manager has no memory for a request of %zu bytes",
                     e->len);
