@@ -496,6 +496,14 @@ void traffic_watch(traffic *t)
     }
 }
 
+/* One that was lost may have run it before, or even later: on a node that was
+ * cut off, when that is healed. */
+static bool one_was_lost(traffic *t, uint64_t cell)
+{
+    return book_lost(t->book, cell_rank(cell, 0), cell_incarnation(cell, 0)) ||
+           book_lost(t->book, cell_rank(cell, 1), cell_incarnation(cell, 1));
+}
+
 static void ran_often(traffic *t, const char *what, uint64_t id, uint64_t cell)
 {
     book_wrong(t->book,
@@ -528,8 +536,7 @@ static void audit_one(traffic *t, uint64_t id)
         book_wrong(t->book, "job %" PRIu64 " printed %d lines; %d came", id,
                    LINES, atomic_load(&t->book->said[id % JOBS]));
     if (kind == JOB_ITEM_OK) {
-        if (ran == 0 || (ran > 1 && !book_lost(t->book, cell_rank(cell, 0),
-                                               cell_incarnation(cell, 0))))
+        if (ran == 0 || (ran > 1 && !one_was_lost(t, cell)))
             ran_often(t, "map", id, cell);
     } else if (kind != JOB_NONE && ran > 1) {
         ran_often(t, "once", id, cell);
