@@ -196,7 +196,8 @@ static void work(drill *d)
 
 int main(int argc, char **argv)
 {
-    static drill d = {.seconds = 60, .nworkers = 4};
+    static book kept;
+    static drill d = {.book = &kept, .seconds = 60, .nworkers = 4};
     int rc;
 
     drill_options(&d, argc, argv);
@@ -219,6 +220,5 @@ int main(int argc, char **argv)
     if (d.log != NULL)
         fclose(d.log);
     book_fini(d.book);
-    free(d.book);
     return rc;
 }

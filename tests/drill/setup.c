@@ -152,8 +152,7 @@ void drill_prepare(drill *d)
     d->foe.nplan = (size_t)(d->seconds * 1e3 / (double)d->every_ms);
     plan = plan_create(d->seed, d->every_ms, d->foe.nplan, d->on_cluster);
     d->foe.plan = plan;
-    d->book = calloc(1, sizeof(*d->book));
-    if (plan == NULL || d->book == NULL || !book_init(d->book))
+    if (plan == NULL || !book_init(d->book))
         drill_die("memory", strerror(errno));
     d->book->log = d->log;
     if (d->on_cluster && !cluster_begin(&d->cluster, d->log, why, sizeof(why)))

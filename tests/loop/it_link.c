@@ -209,6 +209,26 @@ static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
     rig_down(&r);
 }
 
+/* It tries again at once, and then less and less often. */
+static void a_worker_does_not_storm_where_it_is_cut_at_once(void **state)
+{
+    rig *r = relayed(1, 10000);
+    const pid_t pid = rig_pid(r, 1);
+    const int before = relay_connections(way);
+    int after;
+
+    (void)state;
+    relay_hold(way);
+    assert_non_null(rig_event_to(r, 1, MUSTER_CUT, RIG_WAIT_MS));
+    poll(NULL, 0, 1500);
+    after = relay_connections(way);
+    relay_release(way);
+    printf("           %d attempts in 1.5 s\n", after - before);
+    assert_in_range(after - before, 1, 15);
+    assert_back(r, 1, pid);
+    rig_down(&r);
+}
+
 static int open_descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -277,6 +297,7 @@ int main(void)
         relay_test(a_broadcast_does_not_notice_a_cut),
         relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
         relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
+        relay_test(a_worker_does_not_storm_where_it_is_cut_at_once),
         relay_test(a_bit_that_flips_is_a_cut_and_no_more),
         relay_test(a_mark_that_nobody_made_changes_nothing),
     };

@@ -51,6 +51,7 @@ static void take_one(relay *r)
     const int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    r->connections += fd >= 0;
     for (int i = 0; !r->held && fd >= 0 && out >= 0 && i < PAIRS; i++) {
         if (r->ends[i][0] >= 0)
             continue;
@@ -58,7 +59,6 @@ static void take_one(relay *r)
             break;
         r->ends[i][0] = fd;
         r->ends[i][1] = out;
-        r->connections++;
         return;
     }
     close(fd);
