@@ -175,7 +175,7 @@ static void ready(book *b, book_worker *w)
     } else if (old != NULL) {
         took = now - (old->fault_ms > 0 ? old->fault_ms : old->lost_ms);
         add_span(&b->replaced, took);
-        if (w->wait_ms == 0)
+        if (old->killed && w->wait_ms == 0)
             add_span(&b->at_once, took);
     }
     w->cut_ms = 0;

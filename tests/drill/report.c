@@ -18,7 +18,7 @@ static void all_spans(book *b, named_spans *all)
         {"noticed_killed", "killed, noticed", &b->noticed_kill},
         {"noticed_silent", "silent, noticed", &b->noticed_stop},
         {"replaced", "fault to replacement ready", &b->replaced},
-        {"replaced_at_once", "  of those not held back", &b->at_once},
+        {"replaced_at_once", "  of the killed, not held back", &b->at_once},
         {"back", "cut to ready again", &b->back},
         {"next_good", "fault to the next good result", &b->next_good},
     };
