@@ -179,6 +179,8 @@ static void ready(book *b, book_worker *w)
             add_span(&b->at_once, took);
     }
     w->cut_ms = 0;
+    if (w->ready_ms == 0)
+        w->ready_ms = now;
 }
 
 void book_event(book *b, const muster_event *e)
@@ -342,6 +344,18 @@ static const book_worker *known(const book *b, uint32_t rank,
     while (w != NULL && w->incarnation != incarnation)
         w = w->before;
     return w;
+}
+
+double book_age_ms(book *b, uint32_t rank, uint32_t incarnation)
+{
+    const book_worker *w;
+    double age;
+
+    pthread_mutex_lock(&b->lock);
+    w = known(b, rank, incarnation);
+    age = w != NULL && w->ready_ms > 0 ? book_now() - w->ready_ms : 0;
+    pthread_mutex_unlock(&b->lock);
+    return age;
 }
 
 bool book_lost(book *b, uint32_t rank, uint32_t incarnation)

@@ -33,7 +33,7 @@ typedef struct book_worker {
     bool lost, killed, stopped, drained;
     double fault_ms;   /* when it was killed, stopped or told to drain */
     double stalled_ms; /* book.stalled_ms then                         */
-    double lost_ms, cut_ms;
+    double ready_ms, lost_ms, cut_ms; /* the last time; 0: never */
     double wait_ms; /* it was held back for so long, before it was started */
 } book_worker;
 
@@ -90,6 +90,8 @@ void book_good(book *b);
 
 /* The latest incarnation of it that was heard of; 0: none. */
 uint32_t book_incarnation(book *b, uint32_t rank);
+/* For how long it has been ready, since it was for the first time; 0: not. */
+double book_age_ms(book *b, uint32_t rank, uint32_t incarnation);
 /* It was lost. */
 bool book_lost(book *b, uint32_t rank, uint32_t incarnation);
 /* It was lost or drained: it may not have begun what it was asked for. */

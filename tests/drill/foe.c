@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define STEADY_MS 5500 /* as in runtime/session/replacing.c, and some */
+
 static void undo_later(foe *f, double after_ms, foe_undo what, pid_t pid)
 {
     for (int i = 0; i < FOE_UNDOS; i++) {
@@ -52,18 +54,32 @@ static void undo(foe *f, bool all)
     }
 }
 
-/* The target among the ready workers; false: there is none. */
-static bool target(foe *f, const fault *one, muster_info *info)
+/* The target among the ready workers, or the next one that lived for so long;
+ * false: there is none. */
+static bool target(foe *f, const fault *one, double age_ms, muster_info *info)
 {
     uint32_t ranks[256];
     const size_t all = muster_ranks(f->m, ranks, 256);
     const size_t n = all < 256 ? all : 256;
 
-    if (n == 0) /* cppcheck-suppress knownConditionTrueFalse */
-        return false;
-    return muster_worker_info(f->m, ranks[one->target % n], info, NULL) ==
-               MUSTER_OK &&
-           info->state == MUSTER_READY;
+    for (size_t i = 0; i < n; i++)
+        if (muster_worker_info(f->m, ranks[(one->target + i) % n], info,
+                               NULL) == MUSTER_OK &&
+            info->state == MUSTER_READY &&
+            (age_ms == 0 ||
+             book_age_ms(f->book, info->rank, info->incarnation) >= age_ms))
+            return true;
+    return false;
+}
+
+/* Successors of those that died young are held back for longer and longer:
+ * most are left to live until that is over, or nobody would be there. */
+static double least_age(const foe *f, const fault *one)
+{
+    const bool deadly = one->kind == FAULT_KILL || one->kind == FAULT_STOP ||
+                        one->kind == FAULT_FORCE;
+
+    return f->cluster == NULL && deadly && one->amount >= 100 ? STEADY_MS : 0;
 }
 
 static void harm(foe *f, const fault *one)
@@ -73,7 +89,7 @@ static void harm(foe *f, const fault *one)
     char words[64];
     pid_t pid;
 
-    if (!target(f, one, &info))
+    if (!target(f, one, least_age(f, one), &info))
         return;
     pid = f->cluster != NULL ? cluster_pid(info.name) : (pid_t)info.pid;
     if (pid <= 1)
@@ -96,7 +112,7 @@ static void delete_pod(foe *f, const fault *one)
 {
     muster_info info;
 
-    if (f->cluster->away || !target(f, one, &info))
+    if (f->cluster->away || !target(f, one, 0, &info))
         return;
     book_fault(f->book, one->kind, info.rank, info.incarnation, info.name);
     if (!cluster_delete(f->cluster, info.name, one->kind == FAULT_FORCE))

@@ -98,7 +98,7 @@ static void check_spans(drill *d)
     book *b = d->book;
     const double silent = (double)d->foe.heartbeat_ms + 1000.0 * SLOW;
 
-    if (d->on_cluster || b->stalled_ms > d->report.seconds * 1e3 / 20)
+    if (d->on_cluster || b->stalled_ms > d->report.seconds * 1e3 / 40)
         return;
     if (spans_at(&b->noticed_kill, 0.9) > 50.0 * SLOW)
         book_wrong(b, "killed workers were noticed after %.0f ms (p90)",

@@ -52,7 +52,7 @@ static void print_text(const report *r, book *b, traffic *t)
                spans_at(all[i].s, 1));
     printf("  others had this machine for %.0f ms; killed is without them%s\n",
            b->stalled_ms,
-           b->stalled_ms > r->seconds * 1e3 / 20 ? ", and not judged" : "");
+           b->stalled_ms > r->seconds * 1e3 / 40 ? ", and not judged" : "");
     printf("\n  descriptors  %d before, %d when all were ready, %d at the end "
            "(%d pairs in the relay), %d after\n",
            r->fds_before, r->fds_full, r->fds_last, r->relayed, r->fds_after);

@@ -162,7 +162,7 @@ void drill_prepare(drill *d)
     signal(SIGALRM, on_alarm);
     alarm((unsigned)d->seconds + (d->on_cluster ? 600 : 150 * SLOW));
     d->traffic.limit_ms =
-        d->foe.heartbeat_ms + (d->on_cluster ? 180000 : 15000 * SLOW);
+        d->foe.heartbeat_ms + (d->on_cluster ? 180000 : 40000 * SLOW);
     d->report = (report){.seed = d->seed,
                          .pods = d->on_cluster,
                          .nworkers = d->nworkers,
