@@ -115,9 +115,8 @@ static void count(void *caller)
 
 #define CALLER __builtin_return_address(0)
 
-/* The C library's own declarations have names for it alone.
- * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
-
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's
+ * names are reserved */
 void *malloc(size_t bytes)
 {
     count(CALLER);
@@ -148,7 +147,6 @@ int posix_memalign(void **p, size_t align, size_t bytes)
     *p = __libc_memalign(align, bytes);
     return *p != NULL ? 0 : ENOMEM;
 }
-
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 void alloc_watch_begin(void)
