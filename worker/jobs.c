@@ -14,6 +14,7 @@
 static void task_free(mst_worker *w, mst_task *task)
 {
     TAILQ_REMOVE(&w->tasks, task, all);
+    mst_index_remove(&w->by_id, task);
     mst_payload_unref(&task->payload);
     mst_out_fini(&task->job.result);
     mst_pool_free(w->pool, task->body);
@@ -142,6 +143,10 @@ static mst_task *task_create(mst_worker *w, const mst_record *r)
     if (r->remaining_ms <= INT64_MAX)
         task->job.ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     task->job.result.pool = w->pool;
+    if (!mst_index_add(&w->by_id, task)) {
+        mst_pool_free(w->pool, task);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&w->tasks, task, all);
     return task;
 }
@@ -267,11 +272,8 @@ static void on_abort(mst_worker *w, const mst_record *r)
 /* Comes only for a request that is complete; the manager has retired it. */
 static void on_cancel(mst_worker *w, const mst_record *r)
 {
-    mst_task *task;
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
-    TAILQ_FOREACH (task, &w->tasks, all)
-        if (task->job.id == r->id)
-            break;
     if (task == NULL || task == w->incoming)
         return;
     task->unwanted = true;
@@ -357,6 +359,7 @@ void mst_worker_free_jobs(mst_worker *w)
 {
     while (!TAILQ_EMPTY(&w->tasks))
         task_free(w, TAILQ_FIRST(&w->tasks));
+    mst_index_fini(&w->by_id);
 }
 
 /* The manager could not keep what there was: end it, and begin anew. */
