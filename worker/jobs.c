@@ -14,6 +14,7 @@
 static void task_free(mst_worker *w, mst_task *task)
 {
     TAILQ_REMOVE(&w->tasks, task, all);
+    mst_index_remove(&w->by_id, task);
     if (task->held)
         TAILQ_REMOVE(&w->held, task, of_held);
     mst_incoming_abort(&task->in);
@@ -145,6 +146,10 @@ static mst_task *task_create(mst_worker *w, const mst_record *r)
     if (r->remaining_ms <= INT64_MAX)
         task->job.ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     task->job.result.pool = w->pool;
+    if (!mst_index_add(&w->by_id, task)) {
+        mst_pool_free(w->pool, task);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&w->tasks, task, all);
     return task;
 }
@@ -277,20 +282,10 @@ static void expect(mst_worker *w, mst_task *task, const mst_record *r)
     mst_pipe_resume(&w->carrier.pipe);
 }
 
-static mst_task *task_of(mst_worker *w, uint64_t id)
-{
-    mst_task *task;
-
-    TAILQ_FOREACH (task, &w->tasks, all)
-        if (task->job.id == id)
-            return task;
-    return NULL;
-}
-
 /* One that was announced comes by the lane after all. */
 static void come_again(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
@@ -375,7 +370,7 @@ static void comes_again(mst_worker *w, mst_task *task)
 
 static void on_abort(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if ((r->id & MST_ID_WORKER) != 0) {
         mst_asking_abort(w, r);
@@ -407,7 +402,7 @@ static void on_abort(mst_worker *w, const mst_record *r)
 /* Comes only for a request that is complete; the manager has retired it. */
 static void on_cancel(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if (task == NULL || task == w->incoming || !task->complete)
         return;
@@ -498,6 +493,7 @@ void mst_worker_free_jobs(mst_worker *w)
 {
     while (!TAILQ_EMPTY(&w->tasks))
         task_free(w, TAILQ_FIRST(&w->tasks));
+    mst_index_fini(&w->by_id);
 }
 
 /* The manager could not keep what there was: end it, and begin anew. */

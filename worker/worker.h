@@ -41,7 +41,8 @@ typedef struct mst_task {
     mst_job job;
     struct mst_worker *owner;
     TAILQ_ENTRY(mst_task) all;
-    mst_out out; /* its result on the way             */
+    struct mst_task *same; /* the next of its bucket */
+    mst_out out;           /* its result on the way             */
     mst_payload *payload;
     void *body;       /* the request                       */
     mst_incoming *in; /* it comes apart from the call      */
@@ -59,6 +60,12 @@ typedef struct mst_task {
     bool interrupted;          /* at the end of a drain             */
     char name[];               /* terminated                        */
 } mst_task;
+
+/* All of them by id. */
+typedef struct mst_index {
+    mst_task **buckets; /* room of them, a power of two or 0 */
+    uint32_t room, n;
+} mst_index;
 
 /* Calls of our handlers' own. A `muster *` on a worker is this. */
 struct muster {
@@ -101,6 +108,7 @@ typedef struct mst_worker {
     int line_fd;          /* -1: none */
     bool has_executor;
     TAILQ_HEAD(, mst_task) tasks, held;
+    mst_index by_id;    /* tasks */
     mst_task *incoming; /* its request is not complete yet */
     mst_ending ending;
     int64_t away_ms;   /* since when there is no connection */
@@ -145,6 +153,12 @@ const char *mst_worker_drained(const mst_worker *w);
 /* Instead of running it: true, it was handed back. */
 bool mst_worker_hands_back(mst_worker *w, mst_task *task);
 void mst_worker_answer(mst_worker *w, mst_task *task);
+
+/* index.c: calls by id. */
+bool mst_index_add(mst_index *index, mst_task *task);    /* false: no memory */
+mst_task *mst_index_get(mst_index *index, uint64_t id);  /* NULL: none */
+void mst_index_remove(mst_index *index, mst_task *task); /* it is there */
+void mst_index_fini(mst_index *index);
 
 /* interrupting.c: handlers that are to give up. */
 void mst_worker_interrupt(mst_worker *w, const mst_record *record);
