@@ -11,6 +11,22 @@
 #include "output.h"
 #include "worker.h"
 
+/* The request is not read any more. */
+static void drop_body(mst_worker *w, mst_task *task)
+{
+    const mst_record got = {.kind = MST_GOT, .transfer = task->use, .count = 1};
+
+    if (task->use == 0) {
+        mst_pool_free(w->pool, task->body);
+    } else if (!task->orphan && w->carrier.bulk != NULL) {
+        if (task->body != NULL)
+            mst_views_put(&w->views, task->place);
+        mst_lane_put(&w->dial.lane, &got);
+    }
+    task->use = 0;
+    task->body = NULL;
+}
+
 static void task_free(mst_worker *w, mst_task *task)
 {
     TAILQ_REMOVE(&w->tasks, task, all);
@@ -20,7 +36,7 @@ static void task_free(mst_worker *w, mst_task *task)
     mst_incoming_abort(&task->in);
     mst_payload_unref(&task->payload);
     mst_out_fini(&task->job.result);
-    mst_pool_free(w->pool, task->body);
+    drop_body(w, task);
     mst_pool_free(w->pool, task);
 }
 
@@ -73,8 +89,7 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
         task_free(w, task);
         return;
     }
-    mst_pool_free(w->pool, task->body);
-    task->body = NULL;
+    drop_body(w, task);
     if (job->code == MUSTER_OK && job->result.len > 0) {
         task->payload =
             mst_payload_own_in(w->pool, job->result.data, job->result.len);
@@ -282,6 +297,22 @@ static void expect(mst_worker *w, mst_task *task, const mst_record *r)
     mst_pipe_resume(&w->carrier.pipe);
 }
 
+/* The request is in shared memory already. What maps it went by the line before
+ * the call. */
+static void look_there(mst_worker *w, mst_task *task, const mst_record *r)
+{
+    const void *body = mst_views_get(&w->views, r->seal, r->total);
+
+    while (body == NULL && w->line_fd >= 0 && mst_worker_hear_line(w))
+        body = mst_views_get(&w->views, r->seal, r->total);
+    task->use = r->transfer;
+    task->place = r->seal;
+    task->cost = mst_wire_bulk_cost(r->total);
+    if (!TAILQ_EMPTY(&w->held))
+        hold(w, task);
+    complete(w, task, (void *)(uintptr_t)body);
+}
+
 /* One that was announced comes by the lane after all. */
 static void come_again(mst_worker *w, const mst_record *r)
 {
@@ -322,6 +353,10 @@ static void on_call(mst_worker *w, const mst_record *r)
     }
     if ((r->flags & MST_FLAG_BULK) != 0) {
         expect(w, task, r);
+        return;
+    }
+    if ((r->flags & MST_FLAG_SHARED) != 0) {
+        look_there(w, task, r);
         return;
     }
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,

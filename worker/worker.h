@@ -46,6 +46,8 @@ typedef struct mst_task {
     mst_payload *payload;
     void *body;       /* the request                       */
     mst_incoming *in; /* it comes apart from the call      */
+    uint64_t use;     /* of shared memory; 0: it is not    */
+    uint8_t place;    /* there                             */
     TAILQ_ENTRY(mst_task) of_held;
     bool held;                 /* calls before it are not complete  */
     bool complete;             /* the request is, or never will be  */
@@ -97,6 +99,7 @@ typedef struct mst_worker {
     mst_timer knocking; /* to begin, or to give it up */
     unsigned knocks;    /* in vain, or nothing has moved since */
     uint64_t moved;     /* the carrier's progress at the last one */
+    mst_views views;    /* shared memory */
     int stream;         /* it came by the line, and waits for WELCOME; or -1 */
     mst_timer tick, escalate, output, stuck;
     mst_timer drain;      /* its grace is over */
@@ -129,13 +132,16 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 
 /* bulking.c: large payloads beside the lane. */
 void mst_bulking_init(mst_worker *w);
-void mst_bulking_begin(mst_worker *w, const mst_record *welcome);
+void mst_bulking_begin(mst_worker *w, const mst_record *r); /* WELCOME */
 void mst_bulking_end(mst_worker *w);
 void mst_bulking_fini(mst_worker *w);
 void mst_bulking_take(mst_worker *w, int fd); /* by the line */
 void mst_bulking_tick(mst_worker *w, int64_t now_ms);
 /* GOT, AGAIN, NOBULK. False: the manager broke the protocol. */
 bool mst_bulking_record(mst_worker *w, const mst_record *record);
+
+/* What came by the line. False: nothing did. */
+bool mst_worker_hear_line(mst_worker *w);
 
 /* jobs.c: what the manager sends. */
 void mst_worker_record(void *worker, const mst_record *record);
