@@ -157,7 +157,7 @@ typedef struct muster_options {
                                    port (port + 1, or any); "plain": by that
                                    port, NOT ENCRYPTED; "off": as small ones.
                                    "auto" or NULL: sealed; children of this
-                                   machine by a socket pair                   */
+                                   machine by a socket pair and shared memory */
     muster_level log_level;     /* WARN                                       */
     muster_log_fn on_log;       /* NULL: silent                               */
     muster_event_fn on_event;   /* NULL                                       */
