@@ -96,8 +96,8 @@ static void raise_descriptor_limit(void)
 static bool work(void *arg)
 {
     muster *m = (muster *)arg;
-    /* first what commands have made: somebody may wait for its answer */
-    const bool sent = mst_link_flush(m);
+    /* a lone call goes out first; several share messages with what follows */
+    const bool sent = m->pending.n == 1 && mst_link_flush(m);
     const bool heard = mst_hub_work(&m->hub);
     const bool started = mst_starting_work(m);
 
