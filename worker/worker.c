@@ -217,6 +217,7 @@ static void set_signals(mst_worker *w)
     wake_fd = w->loop.inbox.wake_fd;
     has_line = w->line_fd >= 0;
     sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART; /* a handler may be on this thread */
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);

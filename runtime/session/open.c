@@ -189,6 +189,7 @@ static muster *create(const muster_options *options)
     TAILQ_INIT(&m->removings);
     TAILQ_INIT(&m->mappings);
     TAILQ_INIT(&m->served);
+    TAILQ_INIT(&m->inner);
     mst_blobs_init(&m->blobs);
     m->loop.inbox.wake_fd = -1;
     mst_log_init(&m->log, options->log_level, options->on_log, options->arg);
