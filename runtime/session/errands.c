@@ -20,6 +20,7 @@ typedef struct mst_errand {
     mst_call call;
     mst_out back;     /* the answer on its way */
     mst_member *from; /* NULL: its link is gone */
+    mst_pool *pool;   /* of this; borrowed */
     uint64_t id;      /* the worker's */
     uint32_t target;
     size_t len;
@@ -44,7 +45,7 @@ static void errand_free(mst_errand *e)
     mst_payload_unref(&e->call.payload);
     mst_payload_unref(&e->reply);
     mst_call_fini(&e->call);
-    mst_free(e);
+    mst_pool_free(e->pool, e);
 }
 
 static void back_head(mst_out *out, mst_record *record)
@@ -173,13 +174,18 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    e = place == MUSTER_OK ? mst_calloc(1, sizeof(*e) + r->text.len + 1) : NULL;
+    e = place == MUSTER_OK
+            ? mst_pool_alloc(w->m->pool, sizeof(*e) + r->text.len + 1)
+            : NULL;
     if (e == NULL) {
         mst_member_event(w, MST_EV_FAILED,
                          "no memory for a call that worker %u made", w->rank);
         return;
     }
+    memset(e, 0, sizeof(*e));
     memcpy(e->name, r->text.at, r->text.len);
+    e->name[r->text.len] = '\0';
+    e->pool = w->m->pool;
     e->from = w;
     e->id = r->id;
     e->target = r->peer;
