@@ -277,7 +277,7 @@ static void many_are_outstanding(void **state)
 }
 
 /* Each by itself, while the worker is at the first: it stays alive. */
-static void cancel_very_many(uint32_t rank)
+static void cancel_very_many(uint32_t rank, void (*end)(muster_future *f))
 {
     const size_t n = RIG_SLOW > 1 ? 10000 : 40000;
     muster_future **futures = calloc(n, sizeof(muster_future *));
@@ -293,7 +293,7 @@ static void cancel_very_many(uint32_t rank)
         futures[i] = rig_start(r, rank, "echo", "");
     began = rig_now_ms();
     for (size_t i = n; i-- > 0;)
-        muster_future_cancel(futures[i]);
+        end(futures[i]);
     muster_future_cancel(first);
     for (size_t i = 0; i < n; i++)
         assert_code(rig_result(r, &futures[i]), MUSTER_ECANCELED, r->err);
@@ -307,13 +307,24 @@ static void cancel_very_many(uint32_t rank)
 static void very_many_are_cancelled(void **state)
 {
     (void)state;
-    cancel_very_many(1);
+    cancel_very_many(1, muster_future_cancel);
 }
 
 static void very_many_are_cancelled_here(void **state)
 {
     (void)state;
-    cancel_very_many(0);
+    cancel_very_many(0, muster_future_cancel);
+}
+
+static void interrupt(muster_future *f)
+{
+    muster_future_interrupt(f, MUSTER_FOREVER, MUSTER_FOREVER);
+}
+
+static void very_many_are_interrupted(void **state)
+{
+    (void)state;
+    cancel_very_many(1, interrupt);
 }
 
 int main(void)
@@ -327,6 +338,7 @@ int main(void)
         rig_test(cancel_after_the_end_changes_nothing),
         rig_test(very_many_are_cancelled),
         rig_test(very_many_are_cancelled_here),
+        rig_test(very_many_are_interrupted),
         rig_test(an_abandoned_call_goes_on),
         rig_test(a_callback_comes_once),
         rig_test(a_callback_on_a_finished_call_comes_at_once),
