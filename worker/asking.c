@@ -17,6 +17,7 @@ struct muster_future {
     mst_cmd start, cancel;
     mst_await await;
     mst_out out;
+    mst_incoming *in; /* its result, while that comes apart; or NULL */
     mst_payload *payload;
     muster *m;
     atomic_uint refs; /* the handler's; the call's; cancel's */
@@ -105,6 +106,7 @@ static void finish(muster_future *f, muster_err code, int remote,
     f->id = 0;
     if (f->out.queued)
         mst_lane_drop(&m->w->dial.lane, &f->out);
+    mst_incoming_forget(&f->in);
     mst_payload_unref(&f->payload);
     pthread_mutex_lock(&m->lock);
     m->ncalls--;
@@ -187,12 +189,65 @@ static void complete(mst_worker *w, muster_future *f)
         finish_text(f, MUSTER_ENOMEM, "no memory for the result");
 }
 
+static void arrived(mst_incoming *in)
+{
+    muster_future *f = (muster_future *)in->owner;
+
+    f->len = (size_t)in->total;
+    f->data = mst_incoming_take(in);
+    finish_text(f, MUSTER_OK, "");
+}
+
+/* The bytes of a result come apart from it. */
+static bool expect(mst_worker *w, muster_future *f, const mst_record *r)
+{
+    muster_err rc;
+
+    if (f->in != NULL || r->code != MUSTER_OK)
+        return false;
+    f->rank = r->peer;
+    if (mst_incoming_expect(&w->carrier, r, 0, &f->in, &rc)) {
+        f->in->owner = f;
+        f->in->arrived = arrived;
+    } else if (rc == MUSTER_ENOMEM) {
+        finish_text(f, rc, "no memory for the result");
+    } else {
+        return false;
+    }
+    mst_pipe_resume(&w->carrier.pipe);
+    return true;
+}
+
+void mst_asking_abort(mst_worker *w, const mst_record *r)
+{
+    muster_future *f = find(w, r->id);
+
+    if (f != NULL && (r->flags & MST_FLAG_AGAIN) != 0)
+        mst_incoming_abort(&f->in);
+}
+
+/* It was here already, and comes again by the lane. */
+static bool pass_over(mst_worker *w, const mst_record *r)
+{
+    if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
+                           r->body.len) == MUSTER_EPROTO)
+        return false;
+    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    mst_assembly_forget(&w->dial.lane.in, r->id);
+    return true;
+}
+
 bool mst_asking_result(mst_worker *w, const mst_record *r)
 {
     muster_future *f = find(w, r->id);
 
-    if (f == NULL || f->out.queued ||
-        mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
+    if (f == NULL && (r->flags & MST_FLAG_RETRY) != 0)
+        return pass_over(w, r);
+    if (f == NULL || f->in != NULL || (f->out.queued && !f->out.retry))
+        return false;
+    if ((r->flags & MST_FLAG_BULK) != 0)
+        return expect(w, f, r);
+    if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO)
         return false;
     mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
@@ -228,9 +283,9 @@ static void call_off(muster_future *f)
 
     if (f->id == 0)
         return;
-    if (f->out.queued)
+    if (f->out.queued && f->out.flow == NULL && !f->out.retry)
         finish_text(f, MUSTER_ECANCELED, "cancelled");
-    else
+    else /* it knows of the call */
         mst_lane_put(&f->m->w->dial.lane, &cancel);
 }
 

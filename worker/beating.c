@@ -75,6 +75,7 @@ void mst_worker_beat(void *worker, mst_timer *timer)
     if (now - w->told_ms >= pause ||
         (now - w->told_ms >= every && !TAILQ_EMPTY(&w->tasks)))
         mst_worker_tell(w);
+    mst_bulking_tick(w, now);
     w->due_ms = now + every;
     mst_loop_time(&w->loop, timer, w->due_ms);
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "bulk/seal.h"
 #include "link/socket.h"
 
 #define ROUND 256
@@ -96,6 +97,7 @@ static muster_err say_hello(mst_dial *dial, muster_error *err)
                         .got = dial->lane.got,
                         .turn = dial->turn};
 
+    hello.flags |= mst_seal_has_aes() ? MST_FLAG_AES : 0;
     gethostname(host, sizeof(host) - 1);
     hello.text = (mst_span){host, strlen(host)};
     w = mst_writer_of(bytes, sizeof(bytes));

@@ -15,6 +15,9 @@ static void task_free(mst_worker *w, mst_task *task)
 {
     TAILQ_REMOVE(&w->tasks, task, all);
     mst_index_remove(&w->by_id, task);
+    if (task->held)
+        TAILQ_REMOVE(&w->held, task, of_held);
+    mst_incoming_abort(&task->in);
     mst_payload_unref(&task->payload);
     mst_out_fini(&task->job.result);
     mst_pool_free(w->pool, task->body);
@@ -187,13 +190,11 @@ static bool blob_task(mst_worker *w, mst_task *task)
     return true;
 }
 
-/* The request is complete. */
+/* The request is complete, or there was no memory for it. */
 static void begin(mst_worker *w, mst_task *task)
 {
     mst_job *job = &task->job;
 
-    w->incoming = NULL;
-    task->body = mst_assembly_take(&w->dial.lane.in);
     job->body = task->body;
     if (job->body == NULL) {
         job->code = MUSTER_ENOMEM;
@@ -209,9 +210,97 @@ static void begin(mst_worker *w, mst_task *task)
         mst_executor_submit(&w->executor, job, w->line_fd >= 0);
 }
 
+/* Calls begin in the order they were made: behind one whose request is not
+ * complete, the others wait. */
+static void begin_held(mst_worker *w)
+{
+    mst_task *task;
+
+    while ((task = TAILQ_FIRST(&w->held)) != NULL && task->complete) {
+        TAILQ_REMOVE(&w->held, task, of_held);
+        task->held = false;
+        begin(w, task);
+    }
+}
+
+static void complete(mst_worker *w, mst_task *task, void *body)
+{
+    task->body = body;
+    task->complete = true;
+    if (task->held)
+        begin_held(w);
+    else
+        begin(w, task);
+}
+
+static void hold(mst_worker *w, mst_task *task)
+{
+    TAILQ_INSERT_TAIL(&w->held, task, of_held);
+    task->held = true;
+}
+
+/* By the lane. */
+static void assembled(mst_worker *w)
+{
+    mst_task *task = w->incoming;
+
+    if (w->dial.lane.in.open || task == NULL)
+        return;
+    w->incoming = NULL;
+    complete(w, task, mst_assembly_take(&w->dial.lane.in));
+}
+
+static void arrived(mst_incoming *in)
+{
+    mst_task *task = (mst_task *)in->owner;
+
+    task->cost = mst_incoming_take_cost(in);
+    complete(task->owner, task, mst_incoming_take(in));
+}
+
 static void broken(mst_worker *w)
 {
     mst_worker_end(w, MST_EXIT_REFUSED, "the manager broke the protocol");
+}
+
+/* The request comes apart from the call. */
+static void expect(mst_worker *w, mst_task *task, const mst_record *r)
+{
+    muster_err rc;
+
+    hold(w, task);
+    task->cost = 0; /* it is the transfer's, until that is there */
+    if (mst_incoming_expect(&w->carrier, r, 0, &task->in, &rc)) {
+        task->in->owner = task;
+        task->in->arrived = arrived;
+    } else if (rc == MUSTER_ENOMEM) {
+        complete(w, task, NULL);
+    } else {
+        broken(w);
+        return;
+    }
+    mst_pipe_resume(&w->carrier.pipe);
+}
+
+/* One that was announced comes by the lane after all. */
+static void come_again(mst_worker *w, const mst_record *r)
+{
+    mst_task *task = mst_index_get(&w->by_id, r->id);
+
+    if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
+                           r->body.len) == MUSTER_EPROTO) {
+        broken(w);
+        return;
+    }
+    if (task == NULL || !task->again || task->job.len != r->total) {
+        mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+        mst_assembly_forget(&w->dial.lane.in, r->id); /* it was there */
+        return;
+    }
+    task->again = false;
+    task->cost = mst_wire_cost(r->body.len);
+    w->incoming = task;
+    assembled(w);
 }
 
 static void on_call(mst_worker *w, const mst_record *r)
@@ -222,9 +311,17 @@ static void on_call(mst_worker *w, const mst_record *r)
         broken(w);
         return;
     }
+    if ((r->flags & MST_FLAG_RETRY) != 0) {
+        come_again(w, r);
+        return;
+    }
     task = task_create(w, r);
     if (task == NULL) {
         mst_worker_end(w, MST_EXIT_INTERNAL, "no memory for a call");
+        return;
+    }
+    if ((r->flags & MST_FLAG_BULK) != 0) {
+        expect(w, task, r);
         return;
     }
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
@@ -232,41 +329,74 @@ static void on_call(mst_worker *w, const mst_record *r)
         broken(w);
         return;
     }
+    if (!TAILQ_EMPTY(&w->held))
+        hold(w, task);
     w->incoming = task;
-    if (!w->dial.lane.in.open)
-        begin(w, task);
+    assembled(w);
 }
 
 static void on_chunk(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = w->incoming;
-
     if ((r->id & MST_ID_WORKER) != 0) {
         if (!mst_asking_chunk(w, r))
             broken(w);
         return;
     }
-    if (task == NULL ||
-        mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
+    if (mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
                          r->body.len) != MUSTER_OK) {
         broken(w);
         return;
     }
     mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
-    if (!w->dial.lane.in.open)
-        begin(w, task);
+    assembled(w);
+}
+
+static void on_cancel(mst_worker *w, const mst_record *r);
+
+/* It comes by the lane. Those that wait behind it must not keep the credit
+ * that it needs. */
+static void comes_again(mst_worker *w, mst_task *task)
+{
+    uint32_t cost = 0;
+
+    mst_incoming_abort(&task->in);
+    task->again = true;
+    TAILQ_FOREACH (task, &w->held, of_held) {
+        cost += task->cost;
+        task->cost = 0;
+    }
+    mst_lane_earn_now(&w->dial.lane, cost);
 }
 
 static void on_abort(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = w->incoming;
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
-    if (task == NULL || task->job.id != r->id ||
-        mst_assembly_abort(&w->dial.lane.in, r->id) != MUSTER_OK)
+    if ((r->id & MST_ID_WORKER) != 0) {
+        mst_asking_abort(w, r);
         return;
-    w->incoming = NULL;
+    }
+    if (task == NULL) {
+        (void)mst_assembly_abort(&w->dial.lane.in, r->id); /* unwanted */
+        return;
+    }
+    if ((r->flags & MST_FLAG_AGAIN) != 0) {
+        if (task->in != NULL)
+            comes_again(w, task);
+        return;
+    }
+    if (task != w->incoming && task->in == NULL && !task->again) {
+        (void)mst_assembly_abort(&w->dial.lane.in, r->id);
+        on_cancel(w, r); /* all of it had come */
+        return;
+    }
+    if (task == w->incoming) {
+        (void)mst_assembly_abort(&w->dial.lane.in, r->id);
+        w->incoming = NULL;
+    }
     mst_lane_earn(&w->dial.lane, task->cost);
     task_free(w, task);
+    begin_held(w);
 }
 
 /* Comes only for a request that is complete; the manager has retired it. */
@@ -274,7 +404,7 @@ static void on_cancel(mst_worker *w, const mst_record *r)
 {
     mst_task *task = mst_index_get(&w->by_id, r->id);
 
-    if (task == NULL || task == w->incoming)
+    if (task == NULL || task == w->incoming || !task->complete)
         return;
     task->unwanted = true;
     if (task->job.running) {
@@ -284,6 +414,8 @@ static void on_cancel(mst_worker *w, const mst_record *r)
     }
     if (task->waits != NULL) {
         mst_asking_unpass(task);
+        mst_lane_earn(&w->dial.lane, task->cost);
+    } else if (task->held) {
         mst_lane_earn(&w->dial.lane, task->cost);
     } else {
         mst_lane_drop(&w->dial.lane, &task->out);
@@ -327,8 +459,10 @@ static void on_welcome(mst_worker *w, const mst_record *r)
     }
     w->heartbeat_ms = r->heartbeat_ms;
     w->grace_ms = r->grace_ms;
-    if (anew)
+    if (anew) {
         mst_output_on(w);
+        mst_bulking_begin(w, r);
+    }
     if (!mst_dial_on(&w->dial, r->got)) {
         broken(w);
         return;
@@ -367,6 +501,7 @@ static void forget(mst_worker *w)
 {
     mst_task *task, *next;
 
+    mst_bulking_end(w);
     w->incoming = NULL;
     w->output_room = 0;
     mst_asking_lost(w, MUSTER_ELOST, "the link to the manager was cut");
@@ -424,6 +559,12 @@ void mst_worker_record(void *worker, const mst_record *r)
         break;
     case MST_ABORT:
         on_abort(w, r);
+        break;
+    case MST_GOT:
+    case MST_AGAIN:
+    case MST_NOBULK:
+        if (!mst_bulking_record(w, r))
+            broken(w);
         break;
     case MST_CANCEL:
         on_cancel(w, r);

@@ -68,10 +68,28 @@ static void heard_line(void *arg, uint32_t events)
 {
     mst_worker *w = (mst_worker *)arg;
     char byte;
+    struct iovec part = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    const ssize_t n =
+        recvmsg(w->line_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    int fd;
 
     (void)events;
-    if (recv(w->line_fd, &byte, 1, MSG_DONTWAIT) == 0)
+    if (n == 0)
         manager_is_gone();
+    if (n < 0 || head == NULL || head->cmsg_level != SOL_SOCKET ||
+        head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(fd)))
+        return;
+    memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+    mst_bulking_take(w, fd);
 }
 
 static void look_for_end(mst_worker *w)
@@ -291,8 +309,10 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     if (rc != MUSTER_OK)
         return rc;
     TAILQ_INIT(&w->tasks);
+    TAILQ_INIT(&w->held);
     mst_blobs_init(&w->blobs);
     mst_asking_init(w);
+    mst_bulking_init(w);
     w->pool = w->dial.pool = mst_pool_create();
     if (w->pool == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "no memory for calls");
@@ -334,6 +354,7 @@ static void wind_up(mst_worker *w)
         mst_registry_end();
         fflush(NULL);
         say_bye(w);
+        mst_bulking_fini(w);
         mst_dial_fini(&w->dial, w->status == MST_EXIT_OK ? LINGER_MS : 100);
         mst_worker_free_jobs(w);
         mst_asking_fini(w);

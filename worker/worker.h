@@ -8,6 +8,8 @@
 
 #include "base/pool.h"
 #include "base/usage.h"
+#include "bulk/bulk.h"
+#include "bulk/knock.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -42,7 +44,12 @@ typedef struct mst_task {
     struct mst_task *same; /* the next of its bucket */
     mst_out out;           /* its result on the way             */
     mst_payload *payload;
-    void *body;                /* the request                       */
+    void *body;       /* the request                       */
+    mst_incoming *in; /* it comes apart from the call      */
+    TAILQ_ENTRY(mst_task) of_held;
+    bool held;                 /* calls before it are not complete  */
+    bool complete;             /* the request is, or never will be  */
+    bool again;                /* it comes again by the lane        */
     muster_future *waits;      /* its result is that of this call */
     uint32_t cost;             /* credit to give back at its end    */
     int64_t signal_ms, end_ms; /* when it was interrupted, else never */
@@ -81,6 +88,16 @@ typedef struct mst_worker {
     mst_blobs blobs;
     muster asking;
     mst_cookie cookie;
+    mst_bulk bulk;
+    mst_carrier carrier;
+    mst_bulk_mode bulk_mode;
+    uint16_t bulk_port;
+    uint8_t bulk_key[MST_BULK_KEY_BYTES];
+    mst_knock knock;
+    mst_timer knocking; /* to begin, or to give it up */
+    unsigned knocks;    /* in vain, or nothing has moved since */
+    uint64_t moved;     /* the carrier's progress at the last one */
+    int stream;         /* it came by the line, and waits for WELCOME; or -1 */
     mst_timer tick, escalate, output, stuck;
     mst_timer drain;      /* its grace is over */
     bool draining;        /* hands back what has not begun */
@@ -90,8 +107,8 @@ typedef struct mst_worker {
     mst_watch line;       /* the inherited socket: its end is the manager's */
     int line_fd;          /* -1: none */
     bool has_executor;
-    TAILQ_HEAD(, mst_task) tasks;
-    mst_index by_id;    /* the same */
+    TAILQ_HEAD(, mst_task) tasks, held;
+    mst_index by_id;    /* tasks */
     mst_task *incoming; /* its request is not complete yet */
     mst_ending ending;
     int64_t away_ms;   /* since when there is no connection */
@@ -109,6 +126,16 @@ typedef struct mst_worker {
 /* End with a status and a reason; the first one counts. */
 void mst_worker_end(mst_worker *w, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* bulking.c: large payloads beside the lane. */
+void mst_bulking_init(mst_worker *w);
+void mst_bulking_begin(mst_worker *w, const mst_record *welcome);
+void mst_bulking_end(mst_worker *w);
+void mst_bulking_fini(mst_worker *w);
+void mst_bulking_take(mst_worker *w, int fd); /* by the line */
+void mst_bulking_tick(mst_worker *w, int64_t now_ms);
+/* GOT, AGAIN, NOBULK. False: the manager broke the protocol. */
+bool mst_bulking_record(mst_worker *w, const mst_record *record);
 
 /* jobs.c: what the manager sends. */
 void mst_worker_record(void *worker, const mst_record *record);
@@ -145,6 +172,7 @@ void mst_asking_init(mst_worker *w);
 void mst_asking_fini(mst_worker *w);
 bool mst_asking_result(mst_worker *w, const mst_record *r); /* false: broken */
 bool mst_asking_chunk(mst_worker *w, const mst_record *r);
+void mst_asking_abort(mst_worker *w, const mst_record *r);
 /* The task waits for the future, which it takes, or has its outcome now. */
 void mst_asking_pass(muster_future **future, mst_task *task);
 void mst_asking_unpass(mst_task *task); /* it is not wanted any more */

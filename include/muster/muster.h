@@ -151,6 +151,13 @@ typedef struct muster_options {
     const char *const *modules; /* paths on the worker's side, loaded by every
                                    worker, NULL-terminated; NULL            */
     const muster_kube_options *kube; /* launcher k8s; NULL: all defaults     */
+    const char *bulk;           /* how payloads of 64 KiB and more travel, see
+                                   muster(7). "sealed": each piece is encrypted
+                                   once, for all who get it, by a second TCP
+                                   port (port + 1, or any); "plain": by that
+                                   port, NOT ENCRYPTED; "off": as small ones.
+                                   "auto" or NULL: sealed; children of this
+                                   machine by a socket pair                   */
     muster_level log_level;     /* WARN                                       */
     muster_log_fn on_log;       /* NULL: silent                               */
     muster_event_fn on_event;   /* NULL                                       */
@@ -164,7 +171,7 @@ typedef struct muster_options {
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
             0, 1, 1, 0, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL, \
-            MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                      \
+            NULL, MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                \
     }
 
 /* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both

@@ -1,9 +1,11 @@
 #include "bulk/lane.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "bulk/bulk.h"
 
 /* An open message goes out when it is as long as this, so that the peer can
  * begin before we are done. */
@@ -198,7 +200,8 @@ bool mst_lane_owes(const mst_lane *lane)
 
 bool mst_lane_idle(const mst_lane *lane)
 {
-    return lane->nkept == 0 && lane->used == 0 && TAILQ_EMPTY(&lane->queue);
+    return lane->nkept == 0 && lane->used == 0 && TAILQ_EMPTY(&lane->queue) &&
+           (lane->carrier == NULL || TAILQ_EMPTY(&lane->carrier->flows));
 }
 
 static void say_got(mst_lane *lane)
@@ -299,16 +302,21 @@ void mst_lane_queue(mst_lane *lane, mst_out *out)
     out->queued = true;
     out->begun = false;
     out->sent = 0;
+    out->flow = NULL;
+    out->by_lane = out->retry = false;
     TAILQ_INSERT_TAIL(&lane->queue, out, link);
 }
 
 bool mst_lane_drop(mst_lane *lane, mst_out *out)
 {
-    const bool unseen = out->queued && !out->begun;
+    const bool unseen = out->queued && !out->begun && !out->retry;
 
     if (!out->queued)
         return false;
-    TAILQ_REMOVE(&lane->queue, out, link);
+    if (out->flow != NULL)
+        mst_flow_drop(out->flow);
+    else
+        TAILQ_REMOVE(&lane->queue, out, link);
     out->queued = false;
     if (!unseen) {
         const mst_record abort = {.kind = MST_ABORT, .id = out->id};
@@ -340,6 +348,27 @@ static bool next_piece(const mst_lane *lane, const mst_out *out, size_t fields,
     return true;
 }
 
+static bool goes_apart(const mst_lane *lane, const mst_out *out)
+{
+    return lane->carrier != NULL && lane->carrier->on && !out->by_lane &&
+           !out->begun && out->payload != NULL &&
+           out->payload->len >= MST_BULK_MIN;
+}
+
+/* A large payload is only announced here; it stays queued until it is there.
+ * False: it takes the lane. */
+static bool send_apart(mst_lane *lane, mst_out *out, mst_record *record)
+{
+    if (!mst_flow_begin(lane->carrier, out, record))
+        return false;
+    put(lane, record, mst_wire_fields(record));
+    sodium_memzero(record->key, sizeof(record->key));
+    mst_credit_pay(&lane->out_credit, mst_wire_bulk_cost(record->total));
+    out->begun = true;
+    TAILQ_REMOVE(&lane->queue, out, link);
+    return true;
+}
+
 /* Send one record of the first payload in the queue; false: wait. */
 static bool send_piece(mst_lane *lane, mst_out *out)
 {
@@ -349,8 +378,15 @@ static bool send_piece(mst_lane *lane, mst_out *out)
     size_t fields, n;
 
     if (!out->begun) {
+        const bool apart = goes_apart(lane, out);
+
+        if (apart && lane->out_credit.left < mst_wire_bulk_cost(all))
+            return false;
         out->head(out, &record);
         record.total = all;
+        record.flags |= out->retry ? MST_FLAG_RETRY : 0;
+        if (apart && send_apart(lane, out, &record))
+            return true;
     }
     fields = mst_wire_fields(&record);
     if (!next_piece(lane, out, fields, &n))
@@ -385,6 +421,8 @@ bool mst_lane_flush(mst_lane *lane)
         send_open(lane);
         some = true;
     }
+    if (lane->carrier != NULL)
+        mst_pipe_kick(&lane->carrier->pipe);
     return some;
 }
 
@@ -393,13 +431,22 @@ bool mst_lane_credit(mst_lane *lane, uint32_t bytes)
     return mst_credit_get(&lane->out_credit, bytes);
 }
 
-void mst_lane_earn(mst_lane *lane, uint32_t cost)
+static void give_back(mst_lane *lane, uint32_t give)
 {
-    const uint32_t give = mst_credit_earn(&lane->in_credit, cost);
-
     if (give > 0) {
         const mst_record credit = {.kind = MST_CREDIT, .credit = give};
 
         mst_lane_put(lane, &credit);
     }
+}
+
+void mst_lane_earn(mst_lane *lane, uint32_t cost)
+{
+    give_back(lane, mst_credit_earn(&lane->in_credit, cost));
+}
+
+void mst_lane_earn_now(mst_lane *lane, uint32_t cost)
+{
+    give_back(lane, lane->in_credit.due + cost);
+    lane->in_credit.due = 0;
 }

@@ -36,9 +36,13 @@ typedef struct mst_out {
     size_t sent;
     uint64_t id;
     bool queued, begun;
+    bool by_lane;          /* not as a bulk transfer... */
+    bool retry;            /* ...any more */
+    struct mst_flow *flow; /* of bulk.h, while it is one; or NULL */
 } mst_out;
 
 typedef struct mst_lane {
+    struct mst_carrier *carrier; /* for large payloads; or NULL */
     /* Send one message, taking it; false when the connection is gone. */
     bool (*send)(void *arg, zmq_msg_t *message);
     void *arg;
@@ -102,5 +106,8 @@ bool mst_lane_credit(mst_lane *lane, uint32_t bytes);
 
 /* `cost` of what came is dealt with; tells the peer now and then. */
 void mst_lane_earn(mst_lane *lane, uint32_t cost);
+
+/* The same, and tells it of all there is. */
+void mst_lane_earn_now(mst_lane *lane, uint32_t cost);
 
 #endif

@@ -13,6 +13,7 @@ static mst_payload *make(mst_pool *pool, const void *data, size_t len,
     p->data = data;
     p->len = len;
     p->owned = NULL;
+    LIST_INIT(&p->transfers);
     p->pool = pool;
     return p;
 }

@@ -4,8 +4,11 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 #include "base/pool.h"
+
+struct mst_transfer;
 
 typedef struct mst_payload {
     atomic_uint refs;
@@ -13,6 +16,7 @@ typedef struct mst_payload {
     size_t len;
     void *owned;    /* freed with the payload, or NULL */
     mst_pool *pool; /* borrowed: where all of this comes from; or NULL */
+    LIST_HEAD(, mst_transfer) transfers; /* of bulk.h, loop thread only */
 } mst_payload;
 
 /* In the pool, which may be NULL and has to last as long: a copy of the bytes;

@@ -244,7 +244,7 @@ muster_err mst_join_create(mst_launcher **launcher, mst_poll *poll,
         return mst_fail(err, MUSTER_ENOMEM, "join launcher");
     j->base = (mst_launcher){.name = "join",
                              .again_ms = 1000,
-                             .descriptors = 1,
+                             .descriptors = 2,
                              .listen = "127.0.0.1",
                              .start = start,
                              .end = end,

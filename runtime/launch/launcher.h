@@ -82,6 +82,10 @@ typedef struct mst_launcher {
     /* It takes calls: what was only for its start can go. May be NULL. */
     void (*ready)(struct mst_launcher *self, uint32_t rank,
                   uint32_t incarnation);
+    /* Give it a descriptor, which stays the caller's. False: it did not get it.
+     * May be NULL. */
+    bool (*pass)(struct mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                 int fd);
     /* Output is read or not (a sink that cannot follow). */
     void (*flow)(struct mst_launcher *self, bool read);
     /* Everything is about to end: destroy follows. May be NULL. */

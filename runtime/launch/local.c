@@ -271,6 +271,39 @@ static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
     }
 }
 
+/* One byte, so that it is a message, and with it the descriptor. */
+static bool send_fd(int line, int fd)
+{
+    char byte = MST_LINE_STREAM;
+    struct iovec part = {&byte, 1};
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+
+    control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+                                    .cmsg_level = SOL_SOCKET,
+                                    .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    return sendmsg(line, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+static bool pass(mst_launcher *self, uint32_t rank, uint32_t incarnation,
+                 int fd)
+{
+    local *l = (local *)self;
+    kid *k;
+
+    TAILQ_FOREACH (k, &l->kids, link)
+        if (k->rank == rank && k->incarnation == incarnation)
+            return send_fd(k->child.line, fd);
+    return false;
+}
+
 static void flow(mst_launcher *self, bool read)
 {
     local *l = (local *)self;
@@ -363,13 +396,14 @@ muster_err mst_local_create(mst_launcher **launcher, mst_poll *poll,
         return mst_fail(err, MUSTER_ENOMEM, "local launcher");
     l->base = (mst_launcher){.name = "local",
                              .reads_output = true,
-                             .descriptors = 5, /* its process has four */
+                             .descriptors = 6, /* its process has four */
                              .again_ms = 100,
                              .story_ms = 50,
                              .listen = "127.0.0.1",
                              .start = start,
                              .end = end,
                              .ready = ready,
+                             .pass = pass,
                              .flow = flow,
                              .destroy = destroy};
     l->poll = poll;

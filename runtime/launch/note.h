@@ -1,6 +1,10 @@
-/* note.h - what a worker says of its own end, through the inherited line.
+/* note.h - what goes through the inherited line of a local child. First its
+ * cookie; then
  *
- *   kind u8, call id u64, text up to the end
+ *   to the manager: kind u8, call id u64, text up to the end; what it says of
+ *   its own end
+ *
+ *   to the child: kind u8, with a descriptor: its bulk stream
  */
 #ifndef MST_NOTE_H
 #define MST_NOTE_H
@@ -8,5 +12,6 @@
 #define MST_NOTE_HANDLER 'H' /* it was in this handler, in that call */
 #define MST_NOTE_WHY 'W'     /* one sentence                         */
 #define MST_NOTE_BYTES 320
+#define MST_LINE_STREAM 'S'
 
 #endif

@@ -57,3 +57,17 @@ void mst_root_worker(const mst_root *root, uint32_t rank, uint32_t incarnation,
 {
     mst_derive(root->secret, rank, incarnation, pair);
 }
+
+void mst_derive_bulk(const uint8_t secret[MST_KEY_BYTES], uint32_t rank,
+                     uint32_t incarnation, uint8_t key[MST_KEY_BYTES])
+{
+    crypto_kdf_derive_from_key(key, MST_KEY_BYTES,
+                               (uint64_t)rank << 32 | incarnation, "mustrblk",
+                               secret);
+}
+
+void mst_root_bulk(const mst_root *root, uint32_t rank, uint32_t incarnation,
+                   uint8_t key[MST_KEY_BYTES])
+{
+    mst_derive_bulk(root->secret, rank, incarnation, key);
+}

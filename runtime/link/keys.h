@@ -31,8 +31,15 @@ const mst_pair *mst_root_manager(const mst_root *root);
 void mst_root_worker(const mst_root *root, uint32_t rank, uint32_t incarnation,
                      mst_pair *pair);
 
+/* What opens bulk connections of that worker: subkey id as above, context
+ * "mustrblk". The caller wipes it. */
+void mst_root_bulk(const mst_root *root, uint32_t rank, uint32_t incarnation,
+                   uint8_t key[MST_KEY_BYTES]);
+
 /* The same for a given secret; golden tests. */
 void mst_derive(const uint8_t secret[MST_KEY_BYTES], uint32_t rank,
                 uint32_t incarnation, mst_pair *pair);
+void mst_derive_bulk(const uint8_t secret[MST_KEY_BYTES], uint32_t rank,
+                     uint32_t incarnation, uint8_t key[MST_KEY_BYTES]);
 
 #endif

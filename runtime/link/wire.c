@@ -21,6 +21,9 @@ static const char *const names[MST_KINDS] = {
     [MST_TAKEN] = "TAKEN",
     [MST_ACK] = "ACK",
     [MST_DRAIN] = "DRAIN",
+    [MST_GOT] = "GOT",
+    [MST_AGAIN] = "AGAIN",
+    [MST_NOBULK] = "NOBULK",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -92,6 +95,36 @@ static void get_side(mst_reader *r, mst_build *side)
     side->build = get_span(r);
 }
 
+/* What follows the total when the payload comes apart from the record. */
+static void put_bulk(mst_writer *w, const mst_record *rec)
+{
+    if ((rec->flags & MST_FLAG_BULK) == 0)
+        return;
+    mst_write_u64(w, rec->transfer);
+    mst_write_u8(w, rec->seal);
+    mst_write_bytes(w, rec->key, sizeof(rec->key));
+}
+
+static void get_key(mst_reader *r, mst_record *rec)
+{
+    const void *key = mst_read_bytes(r, sizeof(rec->key));
+
+    if (key != NULL)
+        memcpy(rec->key, key, sizeof(rec->key));
+}
+
+static void get_bulk(mst_reader *r, mst_record *rec)
+{
+    if ((rec->flags & MST_FLAG_BULK) == 0)
+        return;
+    rec->transfer = mst_read_u64(r);
+    rec->seal = mst_read_u8(r);
+    get_key(r, rec);
+    if (r->left != 0 || rec->total == 0 ||
+        (rec->flags & MST_FLAG_RETRY) != 0)
+        r->ok = false;
+}
+
 static void put_call(mst_writer *w, const mst_record *rec)
 {
     mst_write_u64(w, rec->id);
@@ -103,6 +136,7 @@ static void put_call(mst_writer *w, const mst_record *rec)
     mst_write_u16(w, rec->depth);
     put_span(w, rec->text);
     mst_write_u64(w, rec->total);
+    put_bulk(w, rec);
     mst_write_bytes(w, rec->body.at, rec->body.len);
 }
 
@@ -117,6 +151,7 @@ static void get_call(mst_reader *r, mst_record *rec)
     rec->depth = mst_read_u16(r);
     rec->text = get_span(r);
     rec->total = mst_read_u64(r);
+    get_bulk(r, rec);
     rec->body = get_rest(r);
     if (rec->text.len == 0 || rec->text.len > MST_WIRE_NAME ||
         rec->body.len > rec->total)
@@ -133,6 +168,9 @@ static void put_welcome(mst_writer *w, const mst_record *rec)
     mst_write_u32(w, rec->heartbeat_ms);
     mst_write_u32(w, rec->grace_ms);
     mst_write_u64(w, rec->got);
+    mst_write_u8(w, rec->bulk_mode);
+    mst_write_u16(w, rec->bulk_port);
+    mst_write_bytes(w, rec->key, sizeof(rec->key));
 }
 
 static void get_welcome(mst_reader *r, mst_record *rec)
@@ -154,6 +192,9 @@ static void get_welcome(mst_reader *r, mst_record *rec)
     rec->heartbeat_ms = mst_read_u32(r);
     rec->grace_ms = mst_read_u32(r);
     rec->got = mst_read_u64(r);
+    rec->bulk_mode = mst_read_u8(r);
+    rec->bulk_port = mst_read_u16(r);
+    get_key(r, rec);
 }
 
 static void put_result(mst_writer *w, const mst_record *rec)
@@ -164,6 +205,7 @@ static void put_result(mst_writer *w, const mst_record *rec)
     mst_write_u32(w, rec->peer);
     put_span(w, rec->text);
     mst_write_u64(w, rec->total);
+    put_bulk(w, rec);
     mst_write_bytes(w, rec->body.at, rec->body.len);
 }
 
@@ -175,6 +217,7 @@ static void get_result(mst_reader *r, mst_record *rec)
     rec->peer = mst_read_u32(r);
     rec->text = get_span(r);
     rec->total = mst_read_u64(r);
+    get_bulk(r, rec);
     rec->body = get_rest(r);
     if (rec->text.len > MST_WIRE_TEXT || rec->body.len > rec->total)
         r->ok = false;
@@ -249,6 +292,14 @@ static void put_fields(mst_writer *w, const mst_record *rec)
     case MST_CANCEL:
         mst_write_u64(w, rec->id);
         break;
+    case MST_GOT:
+    case MST_AGAIN:
+        mst_write_u64(w, rec->transfer);
+        mst_write_u32(w, rec->count);
+        break;
+    case MST_NOBULK:
+        put_span(w, rec->text);
+        break;
     case MST_CREDIT:
     case MST_TAKEN:
         mst_write_u32(w, rec->credit);
@@ -299,11 +350,14 @@ void mst_wire_put(mst_writer *w, const mst_record *rec)
 
 size_t mst_wire_fields(const mst_record *rec)
 {
+    const size_t bulk =
+        (rec->flags & MST_FLAG_BULK) != 0 ? 9 + MST_BULK_KEY_BYTES : 0;
+
     switch (rec->kind) {
     case MST_CALL:
-        return MST_WIRE_HEADER + 44 + rec->text.len;
+        return MST_WIRE_HEADER + 44 + rec->text.len + bulk;
     case MST_RESULT:
-        return MST_WIRE_HEADER + 28 + rec->text.len;
+        return MST_WIRE_HEADER + 28 + rec->text.len + bulk;
     case MST_CHUNK:
         return MST_WIRE_HEADER + 16;
     case MST_ACK:
@@ -369,6 +423,14 @@ static void get_fields(mst_reader *r, mst_record *rec)
     case MST_ABORT:
     case MST_CANCEL:
         rec->id = mst_read_u64(r);
+        break;
+    case MST_GOT:
+    case MST_AGAIN:
+        rec->transfer = mst_read_u64(r);
+        rec->count = mst_read_u32(r);
+        break;
+    case MST_NOBULK:
+        rec->text = get_span(r);
         break;
     case MST_CREDIT:
     case MST_TAKEN:

@@ -14,11 +14,14 @@
  *              magic 6 "muster", wire u16, word u8, order u8 (1 = little),
  *              build str, instance u64, pid u32, host str, got u64, turn u32
  *              (one more for each attempt of the process; one that comes late
- *              is passed over). flag 2: it was welcome before and goes on
+ *              is passed over). flag 2: it was welcome before and goes on;
+ *              flag 4: it has AES in hardware
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
- *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64; alone in
- *              its message
+ *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64, bulk_mode u8
+ *              (how both send bulk: mst_bulk_mode), bulk_port u16 (0: no bulk
+ *              connection by TCP), bulk_key 32 (to open it with, see
+ *              runtime/bulk/proof.h); alone in its message
  *   REFUSE     manager, instead of WELCOME: magic 6, wire u16, word u8,
  *              order u8, build str, code u16, text str
  *   GOAWAY     manager, to whoever it does not know: code u16, text str. With
@@ -41,7 +44,9 @@
  *              text str, total u64, first bytes. flag 2: a worker hands the
  *              call back, it has not begun
  *   CHUNK      both: id u64, offset u64, bytes
- *   ABORT      both: id u64; the rest of that payload will not come
+ *   ABORT      both: id u64; the rest of that payload will not come. flag 1: of
+ *              a bulk transfer; it comes again by CALL or RESULT with flag 8,
+ *              unless it is complete
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
@@ -57,6 +62,12 @@
  *   ACK        both: got u64, messages that came whole
  *   DRAIN      worker: it got SIGTERM and wants no more calls; grace_ms u32:
  *              what runs may take so long
+ *   GOT        both: transfer u64, count u32: so many chunks of a bulk
+ *              transfer are there, in order; all of them: it is over.
+ *              transfer 0, from a local child: its stream is open
+ *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
+ *              was lost or false; begin there again
+ *   NOBULK     both: text str; there will be no bulk connection any more
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -68,6 +79,11 @@
  * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
  * record and the rest as CHUNKs in order, with no other payload in between;
  * ABORT ends one early. Credit is counted by mst_wire_cost.
+ *
+ * A CALL or RESULT with flag 4 has its payload in a bulk transfer instead
+ * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
+ * `total`, and no first bytes. One with flag 8 is that again, with the payload
+ * in it as usual; whoever had it all passes this one over.
  *
  * Resume: both sides count the messages behind the first WELCOME; HELLO,
  * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
@@ -96,6 +112,7 @@
 #define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
 #define MST_WIRE_NAME 255u                 /* longest handler name         */
 #define MST_WIRE_TEXT 255u                 /* longest sentence             */
+#define MST_BULK_KEY_BYTES 32u
 #define MST_WIRE_FIELDS 640u /* most bytes of a record without its payload */
 #define MST_WIRE_NO_DEADLINE UINT64_MAX
 #define MST_WIRE_WINDOW ((uint32_t)4 << 20)   /* credit at the start, bytes   */
@@ -126,6 +143,9 @@ typedef enum mst_kind {
     MST_TAKEN,
     MST_ACK,
     MST_DRAIN,
+    MST_GOT,
+    MST_AGAIN,
+    MST_NOBULK,
     MST_KINDS
 } mst_kind;
 
@@ -133,7 +153,11 @@ enum {
     MST_FLAG_POST = 1,    /* CALL */
     MST_FLAG_FIGURES = 1, /* HEARTBEAT */
     MST_FLAG_RESUME = 2,  /* HELLO */
-    MST_FLAG_BACK = 2     /* RESULT */
+    MST_FLAG_BACK = 2,    /* RESULT */
+    MST_FLAG_AES = 4,     /* HELLO */
+    MST_FLAG_BULK = 4,    /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_RETRY = 8,   /* CALL RESULT: it came apart, but not all of it */
+    MST_FLAG_AGAIN = 1    /* ABORT: it comes again */
 };
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1, MST_STOP_HAND_BACK = 2 };
 
@@ -165,7 +189,7 @@ typedef struct mst_record {
     uint32_t remote;       /* RESULT: what the handler returned            */
     uint64_t id;           /* CALL RESULT CHUNK ABORT CANCEL               */
     uint64_t remaining_ms; /* CALL                                         */
-    uint32_t size, index, count; /* CALL                                    */
+    uint32_t size, index, count; /* CALL; GOT AGAIN: count                  */
     uint32_t peer;  /* CALL; RESULT: rank                           */
     uint16_t depth; /* CALL                                         */
     uint32_t signal_ms, end_ms; /* INTERRUPT                            */
@@ -180,6 +204,11 @@ typedef struct mst_record {
     mst_usage usage; /* HEARTBEAT with figures: these, id, text      */
     uint32_t running;
     uint64_t running_ms;
+    uint8_t bulk_mode;  /* WELCOME */
+    uint16_t bulk_port; /* WELCOME */
+    uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN */
+    uint8_t seal;       /* CALL RESULT with FLAG_BULK: mst_seal_kind */
+    uint8_t key[MST_BULK_KEY_BYTES]; /* WELCOME, CALL RESULT with FLAG_BULK */
 } mst_record;
 
 /* What this process would say of itself. */
@@ -204,6 +233,15 @@ muster_err mst_wire_get(mst_reader *r, mst_record *record);
 static inline uint32_t mst_wire_cost(size_t body)
 {
     return (uint32_t)body + 64u;
+}
+
+/* The same, when the payload comes apart from it: it lies in the receiver's
+ * memory, too. Four of them are under way at a time, or more small ones. */
+static inline uint32_t mst_wire_bulk_cost(uint64_t total)
+{
+    const uint32_t most = MST_WIRE_WINDOW / 5;
+
+    return mst_wire_cost(total < most ? (size_t)total : most);
 }
 
 /* Is it one of those that are counted, and sent again after a cut? */

@@ -78,8 +78,11 @@ void mst_link_tick(void *arg, mst_timer *timer)
 
     mst_link_awake(m);
     mst_hub_tick(&m->hub);
-    TAILQ_FOREACH (w, &m->all, of_all)
+    TAILQ_FOREACH (w, &m->all, of_all) {
         beat_one(w, now);
+        mst_bulking_tick(w, now);
+    }
+    mst_door_tick(&m->door, now);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }

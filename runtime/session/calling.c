@@ -58,6 +58,10 @@ void mst_call_detach(mst_call *call)
         mst_lane_drop(&w->lane, &call->out);
         mst_link_dirty(w);
     }
+    if (call->in != NULL) {
+        mst_incoming_forget(&call->in);
+        mst_link_dirty(w);
+    }
     call->id = 0;
 }
 
@@ -265,19 +269,74 @@ static void broken(mst_member *w, const char *what)
                      w->rank, what);
 }
 
+static void no_memory(mst_call *call, uint64_t bytes)
+{
+    mst_call_finish(call, MUSTER_ENOMEM, "no memory for a result of %llu bytes",
+                    (unsigned long long)bytes);
+}
+
+static void arrived(mst_incoming *in)
+{
+    mst_call *call = (mst_call *)in->owner;
+
+    call->data = mst_incoming_take(in);
+    call->len = (size_t)in->total;
+    mst_call_finish(call, MUSTER_OK, "done");
+}
+
+/* Its payload comes apart from it. */
+static void bulk_result(mst_member *w, mst_call *call, const mst_record *r)
+{
+    muster_err rc = MUSTER_OK;
+
+    if (r->code != MUSTER_OK || (r->flags & MST_FLAG_BACK) != 0 ||
+        (call != NULL && call->in != NULL)) {
+        broken(w, "a payload that is none");
+    } else if (call == NULL) { /* nobody waits for it any more */
+        if (!mst_incoming_refuse(&w->carrier, r))
+            broken(w, "a bulk transfer that is none");
+    } else if (mst_incoming_expect(&w->carrier, r, w->rank, &call->in, &rc)) {
+        call->in->owner = call;
+        call->in->arrived = arrived;
+    } else if (rc == MUSTER_ENOMEM) {
+        no_memory(call, r->total);
+    } else {
+        broken(w, "a bulk transfer that is none");
+    }
+    mst_pipe_resume(&w->carrier.pipe);
+}
+
+/* It was to come apart, and will not; or not again. */
+void mst_call_abort(mst_member *w, const mst_record *r)
+{
+    mst_call *call = mst_pending_get(&w->m->pending, r->id);
+
+    if (call != NULL && call->member == w && call->in != NULL)
+        mst_incoming_abort(&call->in);
+    else
+        (void)mst_assembly_abort(&w->lane.in, r->id);
+}
+
 void mst_call_result(mst_member *w, const mst_record *r)
 {
     mst_call *call = mst_pending_get(&w->m->pending, r->id);
-    const muster_err rc = mst_assembly_begin(&w->lane.in, r->id, r->total,
-                                             r->body.at, r->body.len);
+    muster_err rc;
 
-    if (rc == MUSTER_EPROTO) {
+    if (call != NULL && call->member != w)
+        call = NULL;
+    if ((r->flags & MST_FLAG_BULK) != 0) {
+        bulk_result(w, call, r);
+        return;
+    }
+    rc = mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
+                            r->body.len);
+    if (rc == MUSTER_EPROTO || (call != NULL && call->in != NULL)) {
         broken(w, "a result inside another");
         return;
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    if (call == NULL || call->member != w) {
+    if (call == NULL) {
         if (r->code != MUSTER_OK)
             mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "POST-FAILED",
                          "rank=%u code=%u why=%.*s", w->rank, r->code,
@@ -300,8 +359,7 @@ void mst_call_result(mst_member *w, const mst_record *r)
         mst_call_finish(call, code, "%.*s%s%.300s", (int)r->text.len,
                         r->text.at, told ? ": it " : "", told ? w->notice : "");
     } else if (rc == MUSTER_ENOMEM) {
-        mst_call_finish(call, rc, "no memory for a result of %llu bytes",
-                        (unsigned long long)r->total);
+        no_memory(call, r->total);
     } else if (!w->lane.in.open) {
         complete(w, call);
     }

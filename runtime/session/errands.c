@@ -18,7 +18,14 @@
 typedef struct mst_errand {
     TAILQ_ENTRY(mst_errand) link;
     mst_call call;
+    TAILQ_ENTRY(mst_errand) of_held;
     mst_out back;     /* the answer on its way */
+    mst_incoming *in; /* its request, while that comes apart; or NULL */
+    void *body;       /* all of it, until the call begins */
+    bool held;        /* it has not begun: what came before goes first */
+    bool complete;    /* its request is there, or there is no memory for it */
+    bool again;       /* it came apart, and comes again by the lane */
+    bool canceled;    /* meanwhile */
     mst_member *from; /* NULL: its link is gone */
     mst_pool *pool;   /* of this; borrowed */
     uint64_t id;      /* the worker's */
@@ -33,6 +40,9 @@ static void leave(mst_errand *e)
     mst_member *w = e->from;
 
     TAILQ_REMOVE(&w->errands, e, link);
+    if (e->held)
+        TAILQ_REMOVE(&w->held, e, of_held);
+    e->held = false;
     w->asked[mst_pending_place(e->id)] = NULL;
     w->asked_bytes -= e->len;
     e->from = NULL;
@@ -42,6 +52,8 @@ static void errand_free(mst_errand *e)
 {
     if (e->from != NULL)
         leave(e);
+    mst_incoming_abort(&e->in);
+    mst_pool_free(e->call.pool, e->body);
     mst_payload_unref(&e->call.payload);
     mst_payload_unref(&e->reply);
     mst_call_fini(&e->call);
@@ -103,28 +115,62 @@ static bool is_reserved(const mst_errand *e)
             strncmp(e->name, MST_CHANNEL, sizeof(MST_CHANNEL) - 1) != 0);
 }
 
-/* The request is complete, or there was no memory for it. */
 static void begin(mst_member *w, mst_errand *e)
 {
-    void *body = mst_assembly_take(&w->lane.in);
-
-    w->coming = NULL;
-    if (body != NULL)
-        e->call.payload = mst_payload_own_in(w->m->pool, body, e->len);
-    if (e->call.payload != NULL && is_reserved(e)) {
+    if (e->body != NULL)
+        e->call.payload = mst_payload_own_in(w->m->pool, e->body, e->len);
+    if (e->call.payload != NULL)
+        e->body = NULL;
+    if (e->canceled)
+        mst_call_finish(&e->call, MUSTER_ECANCELED, "cancelled");
+    else if (e->call.payload == NULL)
+        mst_call_finish(&e->call, MUSTER_ENOMEM,
+                        "the manager has no memory for a request of %zu bytes",
+                        e->len);
+    else if (is_reserved(e))
         mst_call_finish(&e->call, MUSTER_ENOHANDLER,
                         "names that begin with %s are muster's own",
                         MST_BUILTIN);
-        return;
-    }
-    if (e->call.payload != NULL) {
+    else
         mst_call_begin(w->m, &e->call, e->target);
-        return;
+}
+
+/* Calls begin in the order they were made. */
+static void begin_held(mst_member *w)
+{
+    mst_errand *e;
+
+    while ((e = TAILQ_FIRST(&w->held)) != NULL && e->complete) {
+        TAILQ_REMOVE(&w->held, e, of_held);
+        e->held = false;
+        begin(w, e);
     }
-    mst_pool_free(w->m->pool, body);
-    mst_call_finish(&e->call, MUSTER_ENOMEM,
-                    "the manager has no memory for a request of %zu bytes",
-                    e->len);
+}
+
+/* The request is there; NULL: there was no memory for it. */
+static void complete(mst_member *w, mst_errand *e, void *body)
+{
+    e->body = body;
+    e->complete = true;
+    begin_held(w);
+}
+
+/* It came by the lane. */
+static void assembled(mst_member *w)
+{
+    mst_errand *e = w->coming;
+
+    if (w->lane.in.open || e == NULL)
+        return;
+    w->coming = NULL;
+    complete(w, e, mst_assembly_take(&w->lane.in));
+}
+
+static void arrived(mst_incoming *in)
+{
+    mst_errand *e = (mst_errand *)in->owner;
+
+    complete(e->from, e, mst_incoming_take(in));
 }
 
 /* Room for the place of a call's id among those that are outstanding, which an
@@ -159,14 +205,20 @@ static bool has_room(const mst_member *w, uint64_t total)
             w->asked_bytes + total <= MST_WIRE_ASKED);
 }
 
-void mst_errand_call(mst_member *w, const mst_record *r)
+static mst_errand *errand_of(const mst_member *w, uint64_t id)
 {
-    const muster_err place = make_place(w, r->id);
-    mst_errand *e;
+    const uint32_t place = mst_pending_place(id);
+    mst_errand *e = place < w->asked_room ? w->asked[place] : NULL;
 
-    if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
-        r->depth > MST_DEPTH_MAX || w->coming != NULL ||
-        place == MUSTER_EPROTO || !has_room(w, r->total) ||
+    return e != NULL && e->id == id ? e : NULL;
+}
+
+/* One that was announced comes by the lane after all. */
+static void come_again(mst_member *w, const mst_record *r)
+{
+    mst_errand *e = errand_of(w, r->id);
+
+    if (w->coming != NULL ||
         mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
         broken(w, "a call that is none");
@@ -174,14 +226,21 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    e = place == MUSTER_OK
-            ? mst_pool_alloc(w->m->pool, sizeof(*e) + r->text.len + 1)
-            : NULL;
-    if (e == NULL) {
-        mst_member_event(w, MST_EV_FAILED,
-                         "no memory for a call that worker %u made", w->rank);
+    if (e == NULL || !e->again || e->len != r->total) {
+        mst_assembly_forget(&w->lane.in, r->id); /* it was there already */
         return;
     }
+    e->again = false;
+    w->coming = e;
+    assembled(w);
+}
+
+static mst_errand *errand_create(mst_member *w, const mst_record *r)
+{
+    mst_errand *e = mst_pool_alloc(w->m->pool, sizeof(*e) + r->text.len + 1);
+
+    if (e == NULL)
+        return NULL;
     memset(e, 0, sizeof(*e));
     memcpy(e->name, r->text.at, r->text.len);
     e->name[r->text.len] = '\0';
@@ -197,48 +256,134 @@ void mst_errand_call(mst_member *w, const mst_record *r)
                          .caller = w->rank,
                          .origin = {.depth = r->depth},
                          .post = false,
+                         .pool = w->m->pool,
                          .rank = r->peer,
                          .done = call_done};
     if (r->remaining_ms <= INT64_MAX)
         e->call.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     TAILQ_INSERT_TAIL(&w->errands, e, link);
+    TAILQ_INSERT_TAIL(&w->held, e, of_held);
+    e->held = true;
     w->asked[mst_pending_place(e->id)] = e;
     w->asked_bytes += e->len;
+    return e;
+}
+
+/* The request comes apart from it. */
+static void expect(mst_member *w, mst_errand *e, const mst_record *r)
+{
+    muster_err rc;
+
+    if (mst_incoming_expect(&w->carrier, r, w->rank, &e->in, &rc)) {
+        e->in->owner = e;
+        e->in->arrived = arrived;
+    } else if (rc == MUSTER_ENOMEM) {
+        complete(w, e, NULL);
+    } else {
+        broken(w, "a bulk transfer that is none");
+        return;
+    }
+    mst_pipe_resume(&w->carrier.pipe);
+}
+
+void mst_errand_call(mst_member *w, const mst_record *r)
+{
+    const bool apart = (r->flags & MST_FLAG_BULK) != 0;
+    muster_err place;
+    mst_errand *e;
+
+    if ((r->flags & MST_FLAG_RETRY) != 0) {
+        come_again(w, r);
+        return;
+    }
+    place = make_place(w, r->id);
+    if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
+        r->depth > MST_DEPTH_MAX || place == MUSTER_EPROTO ||
+        !has_room(w, r->total) ||
+        (!apart && (w->coming != NULL ||
+                    mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
+                                       r->body.len) == MUSTER_EPROTO))) {
+        broken(w, "a call that is none");
+        return;
+    }
+    if (!apart)
+        mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_link_dirty(w);
+    e = place == MUSTER_OK ? errand_create(w, r) : NULL;
+    if (e == NULL) {
+        mst_member_event(w, MST_EV_FAILED,
+                         "no memory for a call that worker %u made", w->rank);
+        return;
+    }
+    if (apart) {
+        expect(w, e, r);
+        return;
+    }
     w->coming = e;
-    if (!w->lane.in.open)
-        begin(w, e);
+    assembled(w);
 }
 
 void mst_errand_chunk(mst_member *w, const mst_record *r)
 {
-    if (w->coming == NULL ||
-        mst_assembly_add(&w->lane.in, r->id, r->offset, r->body.at,
+    /* nobody waits for one that comes again for nothing */
+    if (mst_assembly_add(&w->lane.in, r->id, r->offset, r->body.at,
                          r->body.len) != MUSTER_OK) {
         broken(w, "a chunk of nothing");
         return;
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    if (!w->lane.in.open)
-        begin(w, w->coming);
+    assembled(w);
 }
 
 void mst_errand_abort(mst_member *w, const mst_record *r)
 {
-    if (w->coming == NULL || w->coming->id != r->id ||
-        mst_assembly_abort(&w->lane.in, r->id) != MUSTER_OK)
+    mst_errand *e = errand_of(w, r->id);
+    const bool comes = e != NULL && (e->in != NULL || e->again);
+
+    if ((r->flags & MST_FLAG_AGAIN) != 0) {
+        if (e != NULL && e->in != NULL) {
+            mst_incoming_abort(&e->in);
+            e->again = true;
+        }
         return;
-    errand_free(w->coming);
-    w->coming = NULL;
+    }
+    if (!comes && (w->coming == NULL || w->coming->id != r->id)) {
+        (void)mst_assembly_abort(&w->lane.in, r->id);
+        mst_errand_cancel(w, r); /* all of it had come */
+        return;
+    }
+    if (w->coming != NULL && w->coming == e) {
+        (void)mst_assembly_abort(&w->lane.in, r->id);
+        w->coming = NULL;
+    }
+    errand_free(e);
+    begin_held(w);
+}
+
+/* Its rest is not wanted, however it was to come. */
+static void give_up_request(mst_member *w, mst_errand *e)
+{
+    mst_incoming_forget(&e->in);
+    if (w->coming == e) {
+        mst_assembly_forget(&w->lane.in, e->id);
+        w->coming = NULL;
+    }
+    e->again = false;
+    complete(w, e, NULL);
 }
 
 void mst_errand_cancel(mst_member *w, const mst_record *r)
 {
-    const uint32_t place = mst_pending_place(r->id);
-    mst_errand *e = place < w->asked_room ? w->asked[place] : NULL;
+    mst_errand *e = errand_of(w, r->id);
 
-    if (e != NULL && e->id == r->id && e->call.id != 0)
+    if (e != NULL && e->call.id != 0) {
         mst_call_cancel(&e->call);
+    } else if (e != NULL && e->held) {
+        e->canceled = true;
+        if (!e->complete)
+            give_up_request(w, e);
+    }
 }
 
 void mst_errands_drop(mst_member *w)

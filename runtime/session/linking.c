@@ -1,4 +1,5 @@
 /* linking.c - connections: who may, HELLO, records. */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ void mst_link_drop(mst_member *w)
 {
     unlink_now(w);
     w->bound = false;
+    mst_bulking_end(w);
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
     mst_tell_printed_end(w);
@@ -227,6 +229,7 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd,
                          .grace_ms = (uint32_t)m->options.grace_ms,
                          .got = w->lane.got};
 
+    mst_bulking_welcome(w, &record);
     memcpy(record.session, m->session_id, sizeof(record.session));
     w->route = *route;
     w->fd = fd;
@@ -236,6 +239,7 @@ static void say_welcome(mst_member *w, const mst_route *route, int fd,
     w->gone_ms = 0;
     w->turn = turn;
     send_record(w->m, route, &record);
+    sodium_memzero(record.key, sizeof(record.key));
 }
 
 /* The same process after a cut: both sides go on where they were. */
@@ -272,6 +276,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->instance = hello->instance;
     w->bound = true;
     mst_lane_init(&w->lane, send_message, w);
+    mst_bulking_begin(w, (hello->flags & MST_FLAG_AES) != 0);
     w->lane.in.pool = w->m->pool;
     say_welcome(w, route, fd, hello->turn);
     (void)mst_lane_up(&w->lane, 0);
@@ -411,7 +416,16 @@ static void on_record(mst_member *w, const mst_record *r)
         if ((r->id & MST_ID_WORKER) != 0)
             mst_errand_abort(w, r);
         else
-            (void)mst_assembly_abort(&w->lane.in, r->id);
+            mst_call_abort(w, r);
+        break;
+    case MST_GOT:
+    case MST_AGAIN:
+    case MST_NOBULK:
+        if (!mst_bulking_record(w, r))
+            mst_member_event(w, MST_EV_FAILED,
+                             "worker %u broke the protocol: %s of what was "
+                             "never sent",
+                             w->rank, mst_kind_name(r->kind));
         break;
     case MST_CREDIT:
         if (mst_lane_credit(&w->lane, r->credit))
@@ -488,6 +502,7 @@ static void on_message(void *arg, const mst_route *route, const char *user,
             return;
         }
         on_record(w, &record);
+        sodium_memzero(record.key, sizeof(record.key));
     }
     if (w->linked && mst_lane_owes(&w->lane))
         mst_link_dirty(w);

@@ -73,8 +73,11 @@ static mst_member *create(muster *m, uint32_t rank)
     w->again.arg = w;
     w->probe.fn = mst_link_probe;
     w->probe.arg = w;
+    w->no_bulk.fn = mst_bulking_broken;
+    w->no_bulk.arg = w;
     TAILQ_INIT(&w->calls);
     TAILQ_INIT(&w->errands);
+    TAILQ_INIT(&w->held);
     return w;
 }
 
@@ -152,6 +155,7 @@ mst_member *mst_member_succeed(mst_member *w)
 
 void mst_member_free(mst_member *w)
 {
+    mst_carrier_fini(&w->carrier);
     mst_lane_fini(&w->lane);
     mst_errands_drop(w);
     mst_free(w->asked);

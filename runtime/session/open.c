@@ -48,6 +48,8 @@ const char *muster_session(const muster *m)
 
 static muster_err check_options(const muster_options *o, muster_error *err)
 {
+    mst_bulking bulking;
+
     if (o->bytes != sizeof(*o))
         return mst_fail(err, MUSTER_EINVAL,
                         "options of %zu bytes, not %zu: start from "
@@ -73,6 +75,10 @@ static muster_err check_options(const muster_options *o, muster_error *err)
         return mst_fail(err, MUSTER_EINVAL,
                         "pending_timeout_ms must not be 0: nothing is ready "
                         "at once");
+    if (!mst_bulking_parse(o->bulk, &bulking))
+        return mst_fail(err, MUSTER_EINVAL,
+                        "bulk must be auto, sealed, plain or off, not %.32s",
+                        o->bulk);
     if ((unsigned)o->launcher > MUSTER_LAUNCHER_JOIN)
         return mst_fail(err, MUSTER_EINVAL, "there is no launcher %d",
                         (int)o->launcher);
@@ -144,6 +150,7 @@ static void destroy(muster *m)
     if (m->self != NULL)
         mst_member_free(m->self);
     mst_shipments_free(m);
+    mst_bulking_fini(m);
     mst_served_free(m);
     mst_channels_free(m);
     mst_blobs_fini(&m->blobs);
@@ -181,6 +188,7 @@ static muster *create(const muster_options *options)
     }
     atomic_init(&m->refs, 1);
     m->options = *options;
+    (void)mst_bulking_parse(options->bulk, &m->bulking); /* it was checked */
     TAILQ_INIT(&m->all);
     TAILQ_INIT(&m->to_start);
     TAILQ_INIT(&m->dirty);
@@ -195,6 +203,7 @@ static muster *create(const muster_options *options)
     mst_log_init(&m->log, options->log_level, options->on_log, options->arg);
     mst_notify_init(&m->notify, on_drained, m);
     mst_await_init(&m->any);
+    mst_bulking_init(m);
     m->tick.fn = mst_link_tick;
     m->tick.arg = m;
     m->hub.calls = mst_link_calls;
@@ -247,6 +256,8 @@ static muster_err open_all(muster *m, const muster_options *o,
                           o->heartbeat_timeout_ms, mst_root_manager(m->root),
                           err);
     if (rc == MUSTER_OK)
+        mst_bulking_open(m, mst_listen(m, o));
+    if (rc == MUSTER_OK)
         rc = mst_addresses(m, o->advertise, err);
     if (rc == MUSTER_OK) /* handlers that the program itself has */
         rc = mst_registry_collect("the program", NULL, err);
@@ -268,6 +279,7 @@ static void close_all(muster *m)
     if (m->launcher != NULL)
         m->launcher->destroy(&m->launcher);
     mst_hub_close(&m->hub, &m->loop.poll);
+    mst_bulking_close(m);
     mst_notify_stop(&m->notify);
 }
 

@@ -12,6 +12,7 @@
  *   replacing.c  successors of those that were lost
  *   linking.c    connections: who may, HELLO, records
  *   beating.c    heartbeats
+ *   bulking.c    large payloads beside the lane
  *   calling.c    one call: begun, answered, retired
  *   serving.c    calls of the manager itself, as rank 0
  *   errands.c    calls that workers make: run here or passed on
@@ -39,6 +40,8 @@
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/usage.h"
+#include "bulk/bulk.h"
+#include "bulk/door.h"
 #include "bulk/lane.h"
 #include "call/blobs.h"
 #include "call/executor.h"
@@ -68,6 +71,7 @@ typedef struct mst_call {
     TAILQ_ENTRY(mst_call) of_inner; /* when origin.by is not 0 */
     mst_timer deadline;
     mst_out out;
+    mst_incoming *in;          /* its result, while that comes apart; or NULL */
     struct mst_member *member; /* while it is pending */
     mst_payload *payload;      /* borrowed from the owner */
     const char *name;          /* borrowed from the owner */
@@ -165,12 +169,15 @@ typedef struct mst_member {
     int64_t cut_ms;  /* since when it is bound and not linked */
     mst_timer probe; /* is the connection still there? */
     mst_lane lane;
+    mst_carrier carrier; /* beside it */
+    mst_bulk_mode bulk_mode;
+    mst_timer no_bulk;
     TAILQ_HEAD(mst_call_list, mst_call) calls;
     struct mst_shipment *loading; /* the last it was sent, or NULL */
     uint64_t modules;             /* serial of the last module it has */
     mst_call load;
     mst_payload *load_body;
-    TAILQ_HEAD(mst_errands, mst_errand) errands;
+    TAILQ_HEAD(mst_errands, mst_errand) errands, held;
     struct mst_errand *coming; /* not all of its request is there */
     struct mst_errand **asked; /* by the place in their ids */
     uint32_t asked_room;
@@ -178,6 +185,14 @@ typedef struct mst_member {
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;
+
+/* What the option `bulk` says, in the order of its words. */
+typedef enum mst_bulking {
+    MST_BULKING_AUTO,
+    MST_BULKING_SEALED,
+    MST_BULKING_PLAIN,
+    MST_BULKING_OFF
+} mst_bulking;
 
 /* A module or blob that every worker has or gets. */
 typedef struct mst_shipment {
@@ -196,6 +211,9 @@ struct muster {
     mst_log log;
     mst_loop loop;
     mst_hub hub;
+    mst_bulking bulking;
+    mst_bulk bulk;
+    mst_door door; /* its port */
     mst_notify notify;
     mst_root *root;
     mst_launcher *launcher;
@@ -348,6 +366,24 @@ void mst_link_loaded(mst_member *w); /* next module, or ready */
 void mst_link_tick(void *arg, mst_timer *timer);
 void mst_link_awake(muster *m); /* have we stood still? */
 
+/* --------------------------------------------------------- bulking.c */
+
+/* Of the options. False: that is none. */
+bool mst_bulking_parse(const char *text, mst_bulking *bulking);
+void mst_bulking_init(muster *m);
+/* Where workers get streams, if they do; without one it is only slower. */
+void mst_bulking_open(muster *m, const char *address);
+void mst_bulking_close(muster *m);
+void mst_bulking_fini(muster *m); /* all links have ended */
+/* Beside a new lane, and with it. aes: the worker has it. */
+void mst_bulking_begin(mst_member *w, bool aes);
+void mst_bulking_end(mst_member *w);
+void mst_bulking_welcome(const mst_member *w, mst_record *welcome);
+void mst_bulking_broken(void *arg, mst_timer *timer);
+void mst_bulking_tick(mst_member *w, int64_t now_ms);
+/* GOT, AGAIN, NOBULK. False: it broke the protocol. */
+bool mst_bulking_record(mst_member *w, const mst_record *record);
+
 /* --------------------------------------------------------- calling.c */
 
 /* Choose the worker and send; what goes wrong is the call's outcome. */
@@ -356,6 +392,7 @@ void mst_call_begin(muster *m, mst_call *call, uint32_t rank);
 void mst_call_begin_on(mst_member *w, mst_call *call);
 void mst_call_result(mst_member *w, const mst_record *record);
 void mst_call_chunk(mst_member *w, const mst_record *record);
+void mst_call_abort(mst_member *w, const mst_record *record);
 /* It is not on that worker any more, and not over. */
 void mst_call_detach(mst_call *call);
 /* It has an id and a deadline from now on. False: it is over already. */

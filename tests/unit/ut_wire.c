@@ -28,6 +28,9 @@ typedef struct golden {
                "0005"                                                          \
                "302e312e30"
 
+#define KEY_HEX                                                                \
+    "aa000000000000000000000000000000000000000000000000000000000000bb"
+
 static const golden vectors[] = {
     {{.kind = MST_HELLO,
       .side = SIDE,
@@ -54,8 +57,11 @@ static const golden vectors[] = {
       .threads = 2,
       .heartbeat_ms = 30000,
       .grace_ms = 1000,
-      .got = 66},
-     "00000041"
+      .got = 66,
+      .bulk_mode = 2,
+      .bulk_port = 0x1234,
+      .key = {[0] = 0xaa, [31] = 0xbb}},
+     "00000064"
      "02"
      "00"
      "0000" SIDE_HEX "000102030405060708090a0b0c0d0e0f"
@@ -64,7 +70,49 @@ static const golden vectors[] = {
      "00000002"
      "00007530"
      "000003e8"
-     "0000000000000042"},
+     "0000000000000042"
+     "02"
+     "1234" KEY_HEX},
+    {{.kind = MST_GOT, .transfer = 0x100000002, .count = 3},
+     "00000010"
+     "13"
+     "00"
+     "0000"
+     "0000000100000002"
+     "00000003"},
+    {{.kind = MST_AGAIN, .transfer = 0x100000002, .count = 3},
+     "00000010"
+     "14"
+     "00"
+     "0000"
+     "0000000100000002"
+     "00000003"},
+    {{.kind = MST_NOBULK, .text = SPAN("no")},
+     "00000008"
+     "15"
+     "00"
+     "0000"
+     "0002"
+     "6e6f"},
+    {{.kind = MST_RESULT,
+      .flags = MST_FLAG_BULK,
+      .id = 5,
+      .total = 65536,
+      .transfer = 7,
+      .seal = 2,
+      .key = {[0] = 0xaa, [31] = 0xbb}},
+     "00000049"
+     "07"
+     "04"
+     "0000"
+     "0000000000000005"
+     "0000"
+     "00000000"
+     "00000000"
+     "0000"
+     "0000000000010000"
+     "0000000000000007"
+     "02" KEY_HEX},
     {{.kind = MST_REFUSE, .side = SIDE, .code = 14, .text = SPAN("no")},
      "0000001b"
      "03"
@@ -249,7 +297,7 @@ static size_t from_hex(const char *hex, unsigned char *bytes)
 static void each_kind_is_written_as_described(void **state)
 {
     (void)state;
-    assert_int_equal(NVECTORS, MST_KINDS - 1 + 1); /* HEARTBEAT has two */
+    assert_int_equal(NVECTORS, MST_KINDS - 1 + 2); /* HEARTBEAT RESULT: two */
     for (size_t i = 0; i < NVECTORS; i++) {
         unsigned char want[256], got[256];
         const size_t len = from_hex(vectors[i].hex, want);

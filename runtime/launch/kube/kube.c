@@ -384,7 +384,7 @@ static void set_base(mst_fleet *f)
 {
     f->base = (mst_launcher){.name = "k8s",
                              .knows_nodes = true,
-                             .descriptors = 1,
+                             .descriptors = 2,
                              .again_ms = AGAIN_MS,
                              .story_ms = STORY_MS,
                              .start = start,
