@@ -1,5 +1,9 @@
 #include "rig.h"
 
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -239,6 +243,48 @@ pid_t rig_pid(rig *r, uint32_t rank)
     assert_code(rc, MUSTER_OK, r->err);
     assert_true(info.pid > 1);
     return (pid_t)info.pid;
+}
+
+/* Of the first of its threads that goes on; 0: none does. */
+static char goes_on(pid_t pid)
+{
+    char path[64], line[512];
+    char state = 0;
+    const struct dirent *entry;
+    DIR *tasks;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    tasks = opendir(path);
+    while (state == 0 && tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        FILE *file;
+        const char *after;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)pid,
+                 entry->d_name);
+        file = fopen(path, "r");
+        if (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+            after = strrchr(line, ')');
+            state = after != NULL && strchr("TtXZ", after[2]) == NULL ? after[2]
+                                                                      : 0;
+        }
+        if (file != NULL)
+            fclose(file);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    return state;
+}
+
+void rig_stop(pid_t pid)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    while (goes_on(pid) != 0 && rig_now_ms() < until)
+        poll(NULL, 0, 1);
+    assert_int_equal(goes_on(pid), 0);
 }
 
 /* ----------------------------------------------------- what was reported -- */

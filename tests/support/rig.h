@@ -126,6 +126,9 @@ void rig_alive(rig *r, uint32_t n);
 /* The process of a worker. Asserts that it has one. */
 pid_t rig_pid(rig *r, uint32_t rank);
 
+/* SIGSTOP, and each of its threads stands still. SIGCONT lets it go on. */
+void rig_stop(pid_t pid);
+
 /* ----------------------------------------------------- what was reported -- */
 
 /* The first event of a worker that led to this state; NULL: none in time. */
