@@ -1,6 +1,7 @@
 /* beating.c - heartbeats: who was silent for too long, and whether it was us
  * who stood still. */
 #include "base/clock.h"
+#include "base/large.h"
 #include "session/session.h"
 
 static void beat_one(mst_member *w, int64_t now)
@@ -83,6 +84,7 @@ void mst_link_tick(void *arg, mst_timer *timer)
         mst_bulking_tick(w, now);
     }
     mst_door_tick(&m->door, now);
+    mst_large_tick(now);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }
