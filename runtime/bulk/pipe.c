@@ -62,6 +62,7 @@ static ssize_t write_frame(mst_pipe *pipe)
         parts[message.msg_iovlen++] = (struct iovec){
             pipe->frame.head + pipe->written, MST_BULK_HEAD - pipe->written};
     if (pipe->frame.len > body)
+        /* cppcheck-suppress unreadVariable */
         parts[message.msg_iovlen++] = (struct iovec){
             (unsigned char *)pipe->frame.body + body, pipe->frame.len - body};
     return sendmsg(pipe->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
