@@ -330,7 +330,7 @@ static void stopped_for_longer_than_the_timeout(void **state)
 
     (void)state;
     /* long enough for the others, on a machine that has much to do */
-    o.heartbeat_timeout_ms = 2500 * RIG_SLOW;
+    o.heartbeat_timeout_ms = 1500 + 1000 * RIG_SLOW;
     r = rig_up_with(&o, 3);
     pid = rig_pid(r, 2);
     began = rig_now_ms();

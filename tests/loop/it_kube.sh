@@ -297,7 +297,7 @@ verdicts() {
     curl -sf -X DELETE \
         "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=4" >/dev/null
     finish
-    expect 0 "deleted" "worker 1 drained on SIGTERM" "deleted by someone" \
+    expect 0 "deleted" "worker 1 drained" "deleted by someone" \
         "handler nap was interrupted"
     start -n 2 "$script" wait
     eventually said begun
