@@ -17,8 +17,6 @@ static void want(void *arg)
     mst_worker *w = (mst_worker *)arg;
     int64_t wait_ms;
 
-    if (w->bulk_mode == MST_BULK_LINE && w->carrier.opened == 0)
-        return; /* it comes by itself */
     if (w->knock.fd >= 0 || w->knocking.timed.place != 0)
         return;
     if (w->carrier.progress != w->moved)
@@ -73,7 +71,8 @@ static void on_timer(void *arg, mst_timer *timer)
     }
     if (w->knock.fd >= 0) {
         mst_knock_stop(&w->knock);
-        failed(w, "no answer from the manager's port for bulk data");
+        mst_carrier_off(&w->carrier,
+                        "no answer from the manager's port for bulk data");
         return;
     }
     if (w->knocks >= KNOCKS) {
@@ -116,7 +115,7 @@ void mst_bulking_begin(mst_worker *w, const mst_record *r)
     w->knocks = 0;
     w->moved = 0;
     w->carrier.kind = mst_bulk_seal(w->bulk_mode);
-    w->carrier.on = w->bulk_mode != MST_BULK_OFF;
+    w->carrier.on = w->bulk_mode > MST_BULK_LINE;
     w->stream = -1;
     if (fd >= 0)
         mst_bulking_take(w, fd);
@@ -124,16 +123,18 @@ void mst_bulking_begin(mst_worker *w, const mst_record *r)
 
 void mst_bulking_take(mst_worker *w, int fd)
 {
+    const mst_record open = {.kind = MST_GOT};
     muster_error err;
 
     if (w->carrier.bulk == NULL) { /* WELCOME is on its way */
         if (w->stream >= 0)
             close(w->stream);
         w->stream = fd;
-    } else if (w->bulk_mode != MST_BULK_LINE || !w->carrier.on) {
+    } else if (w->bulk_mode != MST_BULK_LINE || w->carrier.opened > 0) {
         close(fd);
-    } else if (mst_carrier_open(&w->carrier, fd, &err) != MUSTER_OK) {
-        mst_carrier_off(&w->carrier, err.text);
+    } else if (mst_carrier_open(&w->carrier, fd, &err) == MUSTER_OK) {
+        w->carrier.on = true;
+        mst_lane_put(&w->dial.lane, &open);
     }
 }
 

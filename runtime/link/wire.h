@@ -63,7 +63,8 @@
  *   DRAIN      worker: it got SIGTERM and wants no more calls; grace_ms u32:
  *              what runs may take so long
  *   GOT        both: transfer u64, count u32: so many chunks of a bulk
- *              transfer are there, in order; all of them: it is over
+ *              transfer are there, in order; all of them: it is over.
+ *              transfer 0, from a local child: its stream is open
  *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
  *              was lost or false; begin there again
  *   NOBULK     both: text str; there will be no bulk connection any more

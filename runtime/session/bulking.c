@@ -118,8 +118,10 @@ static void off(mst_member *w, const char *why)
 {
     if (!w->carrier.on)
         return;
-    mst_log_line(&w->m->log, MUSTER_LOG_WARN, "BULK-OFF", "rank=%u why=%s",
-                 w->rank, why);
+    mst_log_line(&w->m->log,
+                 w->bulk_mode == MST_BULK_LINE ? MUSTER_LOG_INFO
+                                               : MUSTER_LOG_WARN,
+                 "BULK-OFF", "rank=%u why=%s", w->rank, why);
     mst_carrier_off(&w->carrier, why);
 }
 
@@ -166,11 +168,9 @@ void mst_bulking_begin(mst_member *w, bool aes)
 
     mst_carrier_init(&w->carrier, &w->m->bulk, &w->lane, &carrier_calls, w);
     w->carrier.kind = mst_bulk_seal(mode);
-    w->carrier.on = mode != MST_BULK_OFF;
-    if (mode == MST_BULK_LINE && !open_line(w)) {
+    w->carrier.on = mode > MST_BULK_LINE; /* the child says when its is */
+    if (mode == MST_BULK_LINE && !open_line(w))
         mode = MST_BULK_OFF;
-        w->carrier.on = false;
-    }
     w->bulk_mode = mode;
 }
 
@@ -198,12 +198,20 @@ void mst_bulking_tick(mst_member *w, int64_t now_ms)
 
 bool mst_bulking_record(mst_member *w, const mst_record *r)
 {
-    if (r->kind == MST_GOT)
-        return mst_carrier_got(&w->carrier, r);
+    if (w->carrier.bulk == NULL)
+        return false;
     if (r->kind == MST_AGAIN)
         return mst_carrier_again(&w->carrier, r);
+    if (r->kind == MST_GOT && r->transfer > 0)
+        return mst_carrier_got(&w->carrier, r);
+    if (r->kind == MST_GOT) {
+        if (w->bulk_mode != MST_BULK_LINE)
+            return false;
+        w->carrier.on = w->carrier.pipe.fd >= 0;
+        return true;
+    }
     if (w->carrier.on)
-        mst_log_line(&w->m->log, MUSTER_LOG_WARN, "BULK-OFF",
+        mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "BULK-OFF",
                      "rank=%u why=%.*s", w->rank, (int)r->text.len, r->text.at);
     mst_carrier_off(&w->carrier, NULL);
     return true;
