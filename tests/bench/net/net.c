@@ -2,6 +2,7 @@
  *
  *     bench_net sink ADDRESS PORT       a receiver of one raw copy
  *     bench_net ADDRESS DIR N SINK PORT [--size MIB] [--rounds R] [--sweep]
+ * [--no-star]
  *
  * The second is the manager. It listens at ADDRESS and writes join files into
  * DIR/star and DIR/chain, for N workers each, which net.sh starts. In each
@@ -165,6 +166,8 @@ static muster *session(const char *address, const char *dir, const char *name,
     o.join_dir = path;
     o.relay = relay;
     o.on_log = log_line;
+    if (getenv("BENCH_VERBOSE") != NULL)
+        o.log_level = MUSTER_LOG_INFO;
     o.arg = (void *)(uintptr_t)name;
     must_ours(muster_open(&o, &m, &err), &err, "open");
     return m;
@@ -209,6 +212,7 @@ typedef struct net {
     copy copy;
     muster *star, *chain;
     size_t n, rounds;
+    bool no_star;
     unsigned char *body;
 } net;
 
@@ -222,7 +226,7 @@ static medians measure(const net *b, size_t n, size_t size, size_t rounds)
 
     for (size_t i = 0; i < rounds; i++) {
         copy[i] = copy_ms(&b->copy, b->body, size);
-        star[i] = broadcast_ms(b->star, n, b->body, size);
+        star[i] = b->no_star ? 0 : broadcast_ms(b->star, n, b->body, size);
         chain[i] = broadcast_ms(b->chain, n, b->body, size);
         if (size >= 16 * MIB)
             printf("  round %2zu   one copy %8.1f   star %8.1f   "
@@ -264,6 +268,8 @@ static void manager(int argc, char **argv)
     for (int i = 6; i < argc; i++)
         if (strcmp(argv[i], "--sweep") == 0)
             sweeps = true;
+        else if (strcmp(argv[i], "--no-star") == 0)
+            b.no_star = true;
         else if (i + 1 < argc && strcmp(argv[i], "--size") == 0)
             size = MIB * bench_count(argv[++i], BENCH_LARGEST / MIB);
         else if (i + 1 < argc && strcmp(argv[i], "--rounds") == 0)

@@ -8,7 +8,7 @@
 #
 # All of it, the bridge too, lies in namespaces that are gone afterwards; the
 # machine's own network is not touched. The other arguments go to bench_net:
-# --size MIB, --rounds R, --sweep.
+# --size MIB, --rounds R, --sweep, --no-star.
 set -euo pipefail
 
 readonly PROGRAM=$1 WORKER=$2
@@ -60,7 +60,7 @@ inside() {
 
 limit() {
     tc -n "$NAME-$1" qdisc add dev "$2" root tbf rate "$RATE" burst 256kb \
-        latency 100ms || die "no token bucket here: tc says why"
+        latency ${LAT:-100ms} || die "no token bucket here: tc says why"
 }
 
 # host NAME ADDRESS: a namespace with one link to the bridge.
