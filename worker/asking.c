@@ -44,7 +44,7 @@ static void unref(muster_future *f)
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
     mst_payload_unref(&f->payload);
-    mst_free(f->data);
+    mst_pool_free(f->m->w->pool, f->data);
     mst_await_fini(&f->await);
     mst_free(f);
 }
@@ -518,7 +518,7 @@ muster_err muster_future_result(muster_future *f, muster_reply **reply,
         return MUSTER_OK;
     if (f->taken)
         return mst_fail(err, MUSTER_EINVAL, "the reply was taken already");
-    r = mst_reply_create(&f->data, f->len, f->rank);
+    r = mst_reply_create(f->m->w->pool, &f->data, f->len, f->rank);
     if (r == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a reply");
     f->taken = true;

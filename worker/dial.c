@@ -15,8 +15,8 @@
 
 static void heard_dealer(void *arg, uint32_t events)
 {
-    (void)arg;
     (void)events;
+    ((mst_dial *)arg)->quiet = false;
 }
 
 static void heard_monitor(void *arg, uint32_t events)
@@ -27,7 +27,16 @@ static void heard_monitor(void *arg, uint32_t events)
 
 static bool send_message(void *arg, zmq_msg_t *message)
 {
-    return zmq_msg_send(message, ((mst_dial *)arg)->dealer, ZMQ_DONTWAIT) >= 0;
+    mst_dial *dial = (mst_dial *)arg;
+
+    dial->quiet = false; /* it may have taken the news of a message */
+    return zmq_msg_send(message, dial->dealer, ZMQ_DONTWAIT) >= 0;
+}
+
+static void init_lane(mst_dial *dial)
+{
+    mst_lane_init(&dial->lane, send_message, dial);
+    dial->lane.in.pool = dial->pool;
 }
 
 muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
@@ -38,7 +47,7 @@ muster_err mst_dial_init(mst_dial *dial, mst_poll *poll,
     dial->watches[0] = (mst_watch){heard_dealer, dial, -1};
     dial->watches[1] = (mst_watch){heard_monitor, dial, -1};
     randombytes_buf(&dial->instance, sizeof(dial->instance));
-    mst_lane_init(&dial->lane, send_message, dial);
+    init_lane(dial);
     dial->zmq = zmq_ctx_new();
     if (dial->zmq == NULL)
         return mst_fail(err, MUSTER_ESYS, "zmq_ctx_new: %s",
@@ -110,7 +119,7 @@ void mst_dial_forget(mst_dial *dial)
 {
     dial->known = false;
     mst_lane_fini(&dial->lane);
-    mst_lane_init(&dial->lane, send_message, dial);
+    init_lane(dial);
 }
 
 muster_err mst_dial_next(mst_dial *dial, muster_error *err)
@@ -137,6 +146,7 @@ muster_err mst_dial_next(mst_dial *dial, muster_error *err)
     dial->began_ms = mst_now_ms();
     dial->state = MST_DIAL_HELLO;
     dial->side = true;
+    dial->quiet = false;
     return say_hello(dial, err);
 }
 
@@ -205,6 +215,7 @@ static bool read_message(mst_dial *dial)
 
     zmq_msg_init(&message);
     n = zmq_msg_recv(&message, dial->dealer, ZMQ_DONTWAIT);
+    dial->quiet = n < 0 && errno == EAGAIN;
     if (n >= 0)
         deliver(dial, zmq_msg_data(&message), zmq_msg_size(&message));
     zmq_msg_close(&message);
@@ -217,7 +228,9 @@ bool mst_dial_work(mst_dial *dial)
 
     if (dial->dealer == NULL)
         return false;
-    for (int i = 0; i < ROUND && dial->dealer != NULL && read_message(dial);
+    some = mst_lane_flush(&dial->lane); /* results first */
+    for (int i = 0; i < ROUND && dial->dealer != NULL && !dial->quiet &&
+                    !dial->enough(dial->arg) && read_message(dial);
          i++)
         some = true;
     if (dial->side && dial->dealer != NULL)

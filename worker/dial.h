@@ -22,6 +22,7 @@ typedef enum mst_dial_state {
 } mst_dial_state;
 
 typedef struct mst_dial {
+    mst_pool *pool; /* of what comes; borrowed, set before init */
     void *zmq, *dealer, *monitor;
     mst_poll *poll;
     mst_watch watches[2];
@@ -31,9 +32,12 @@ typedef struct mst_dial {
     uint64_t instance;
     uint32_t turn;    /* which address */
     bool side;        /* the monitor may have something */
+    bool quiet;       /* the socket was empty and not used since: mst_hub */
     bool known;       /* was welcome: the lane is to be resumed */
     int64_t began_ms; /* this attempt */
     void (*record)(void *arg, const mst_record *record);
+    /* There is something better to do now than to read on. */
+    bool (*enough)(void *arg);
     void *arg;
 } mst_dial;
 

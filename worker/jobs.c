@@ -19,8 +19,8 @@ static void task_free(mst_worker *w, mst_task *task)
     mst_incoming_abort(&task->in);
     mst_payload_unref(&task->payload);
     mst_out_fini(&task->job.result);
-    mst_free(task->body);
-    mst_free(task);
+    mst_pool_free(w->pool, task->body);
+    mst_pool_free(w->pool, task);
 }
 
 static void result_head(mst_out *out, mst_record *record)
@@ -72,10 +72,11 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
         task_free(w, task);
         return;
     }
-    mst_free(task->body);
+    mst_pool_free(w->pool, task->body);
     task->body = NULL;
     if (job->code == MUSTER_OK && job->result.len > 0) {
-        task->payload = mst_payload_own(job->result.data, job->result.len);
+        task->payload =
+            mst_payload_own_in(w->pool, job->result.data, job->result.len);
         if (task->payload != NULL)
             job->result = (struct muster_out){0};
         else
@@ -113,11 +114,13 @@ static void job_done(mst_cmd *cmd, void *worker)
 
 static mst_task *task_create(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = mst_calloc(1, sizeof(*task) + r->text.len + 1);
+    mst_task *task = mst_pool_alloc(w->pool, sizeof(*task) + r->text.len + 1);
 
     if (task == NULL)
         return NULL;
+    memset(task, 0, sizeof(*task));
     memcpy(task->name, r->text.at, r->text.len);
+    task->name[r->text.len] = '\0';
     task->owner = w;
     task->post = (r->flags & MST_FLAG_POST) != 0;
     task->cost = mst_wire_cost(r->body.len);
@@ -141,6 +144,7 @@ static mst_task *task_create(mst_worker *w, const mst_record *r)
                                   .until_ms = MST_NEVER}};
     if (r->remaining_ms <= INT64_MAX)
         task->job.ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
+    task->job.result.pool = w->pool;
     TAILQ_INSERT_TAIL(&w->tasks, task, all);
     return task;
 }
@@ -152,7 +156,7 @@ static bool is(const mst_task *task, const char *builtin)
 
 static muster_err put(mst_worker *w, mst_task *task, muster_error *err)
 {
-    mst_payload *body = mst_payload_own(task->body, task->job.len);
+    mst_payload *body = mst_payload_own_in(w->pool, task->body, task->job.len);
     muster_err rc;
 
     if (body == NULL)

@@ -253,6 +253,15 @@ static void on_stuck(void *arg, mst_timer *timer)
     leave_stuck(w);
 }
 
+/* A call waits for this thread, and no other could begin beside it. */
+static bool enough(void *arg)
+{
+    mst_worker *w = (mst_worker *)arg;
+
+    return w->has_executor && w->executor.nplaces == 1 && !w->here &&
+           mst_executor_holds(&w->executor);
+}
+
 static muster_err set_up(mst_worker *w, muster_error *err)
 {
     muster_ctx ctx = {.rank = w->cookie.rank,
@@ -271,6 +280,9 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     mst_blobs_init(&w->blobs);
     mst_asking_init(w);
     mst_bulking_init(w);
+    w->pool = w->dial.pool = mst_pool_create();
+    if (w->pool == NULL)
+        return mst_fail(err, MUSTER_ENOMEM, "no memory for calls");
     w->tick.fn = mst_worker_beat;
     w->tick.arg = w;
     w->escalate.fn = mst_worker_escalate;
@@ -279,6 +291,7 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     w->stuck.arg = w;
     w->loop.hold_ms = HOLD_MS;
     w->dial.record = mst_worker_record;
+    w->dial.enough = enough;
     w->dial.arg = w;
     set_signals(w);
     rc = mst_registry_collect("the worker program", &ctx, err);
@@ -313,6 +326,7 @@ static void wind_up(mst_worker *w)
         mst_worker_free_jobs(w);
         mst_asking_fini(w);
         mst_blobs_fini(&w->blobs);
+        mst_pool_unref(&w->pool);
         mst_meter_close(&w->meter);
         wake_fd = -1;
         mst_loop_fini(&w->loop);

@@ -6,6 +6,7 @@
 
 #include <muster/muster.h>
 
+#include "base/pool.h"
 #include "base/usage.h"
 #include "bulk/bulk.h"
 #include "bulk/knock.h"
@@ -74,6 +75,7 @@ struct muster {
 };
 
 typedef struct mst_worker {
+    mst_pool *pool; /* of calls and what they carry */
     mst_loop loop;
     mst_dial dial;
     mst_executor executor;

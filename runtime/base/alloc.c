@@ -11,7 +11,7 @@
 
 static atomic_long fuse; /* 0: off; 1: fails now */
 
-static int must_fail(void)
+int mst_alloc_fails(void)
 {
     long left = atomic_load_explicit(&fuse, memory_order_relaxed);
 
@@ -30,17 +30,26 @@ void mst_alloc_fail_after(long n)
 
 void *mst_alloc(size_t bytes)
 {
-    return must_fail() ? NULL : malloc(bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL : malloc(bytes > 0 ? bytes : 1);
 }
 
 void *mst_calloc(size_t n, size_t bytes)
 {
-    return must_fail() ? NULL : calloc(n > 0 ? n : 1, bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL
+                             : calloc(n > 0 ? n : 1, bytes > 0 ? bytes : 1);
 }
 
 void *mst_realloc(void *p, size_t bytes)
 {
-    return must_fail() ? NULL : realloc(p, bytes > 0 ? bytes : 1);
+    return mst_alloc_fails() ? NULL : realloc(p, bytes > 0 ? bytes : 1);
+}
+
+void *mst_alloc_aligned(size_t align, size_t bytes)
+{
+    void *p;
+
+    return mst_alloc_fails() || posix_memalign(&p, align, bytes) != 0 ? NULL
+                                                                      : p;
 }
 
 char *mst_strdup(const char *text)
@@ -63,7 +72,7 @@ void *mst_alloc_large(size_t bytes)
 
     if (bytes < LARGE)
         return mst_alloc(bytes);
-    if (must_fail() || posix_memalign(&p, HUGE_PAGE, bytes) != 0)
+    if (mst_alloc_fails() || posix_memalign(&p, HUGE_PAGE, bytes) != 0)
         return NULL;
     (void)madvise(p, bytes, MADV_HUGEPAGE); /* only faster */
     return p;

@@ -14,6 +14,8 @@ void *mst_realloc(void *p, size_t bytes);
 char *mst_strdup(const char *text); /* NULL in, NULL out               */
 /* For payloads: what is large lies in huge pages where the kernel has them. */
 void *mst_alloc_large(size_t bytes);
+/* At a multiple of `align`, a power of two; mst_free. */
+void *mst_alloc_aligned(size_t align, size_t bytes);
 void mst_free(void *p);
 
 /* For MST_AUTO: frees what a local pointer points to. */
@@ -22,5 +24,9 @@ void mst_drop_fd(int *fd);
 
 /* Tests: fail the n-th allocation from now, and all after it; 0 = never. */
 void mst_alloc_fail_after(long n);
+
+/* For allocators on top of these: this allocation is one of them, and has to
+ * fail. */
+int mst_alloc_fails(void);
 
 #endif

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
-
 static void append(mst_assembly *a, const void *data, size_t len)
 {
     if (!a->discard && len > 0)
@@ -21,7 +19,7 @@ muster_err mst_assembly_begin(mst_assembly *a, uint64_t id, uint64_t total,
     a->id = id;
     a->total = total;
     if (total < SIZE_MAX)
-        a->data = mst_alloc((size_t)total + 1);
+        a->data = mst_pool_alloc(a->pool, (size_t)total + 1);
     a->discard = a->data == NULL;
     if (a->data != NULL)
         a->data[total] = 0;
@@ -51,7 +49,7 @@ void mst_assembly_forget(mst_assembly *a, uint64_t id)
 {
     if (!a->open || id != a->id)
         return;
-    mst_free(a->data);
+    mst_pool_free(a->pool, a->data);
     a->data = NULL;
     a->discard = true;
 }
@@ -66,6 +64,6 @@ void *mst_assembly_take(mst_assembly *a)
 
 void mst_assembly_fini(mst_assembly *a)
 {
-    mst_free(a->data);
-    memset(a, 0, sizeof(*a));
+    mst_pool_free(a->pool, a->data);
+    *a = (mst_assembly){.pool = a->pool};
 }

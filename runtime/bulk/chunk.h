@@ -12,12 +12,15 @@
 
 #include <muster/error.h>
 
+#include "base/pool.h"
+
 typedef struct mst_assembly {
     bool open;    /* more chunks are to come                        */
     bool discard; /* nobody wants it, or there was no memory for it */
     uint64_t id;
     uint64_t total, have;
     unsigned char *data; /* total + 1 bytes, the last one zero */
+    mst_pool *pool;      /* borrowed: where data comes from; or NULL */
 } mst_assembly;
 
 /* Start with the first bytes.
@@ -42,8 +45,8 @@ muster_err mst_assembly_abort(mst_assembly *a, uint64_t id);
 /* Nobody wants payload `id` any more; the rest of it is thrown away. */
 void mst_assembly_forget(mst_assembly *a, uint64_t id);
 
-/* The complete bytes, the caller's now (mst_free); NULL if they were thrown
- * away. */
+/* The complete bytes, the caller's now (mst_pool_free); NULL if they were
+ * thrown away. */
 void *mst_assembly_take(mst_assembly *a);
 
 void mst_assembly_fini(mst_assembly *a);

@@ -54,7 +54,7 @@ static void read_some(mst_knock *k)
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
-        over(k, "the manager closed the connection");
+        over(k, n < 0 ? strerror(errno) : "the manager closed the connection");
         return;
     }
     k->have += (size_t)n;

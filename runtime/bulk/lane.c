@@ -10,7 +10,8 @@
 /* An open message goes out when it is as long as this, so that the peer can
  * begin before we are done. */
 #define OPEN_BYTES ((size_t)64 << 10)
-#define OPEN_KEPT ((size_t)4 << 10) /* an idle peer's buffer is no larger */
+#define OPEN_KEPT ((size_t)4 << 10) /* an idle peer's buffer is no larger, */
+#define IDLE_MS 1000                /* after so long                       */
 #define OPEN_ROOM ((size_t)1 << 10) /* at first */
 /* A chunk shorter than this is not worth a record: wait for credit. */
 #define CHUNK_MIN ((size_t)16 << 10)
@@ -231,8 +232,11 @@ static void send_open(mst_lane *lane)
         memcpy(zmq_msg_data(&message), lane->open, lane->used);
         send_message(lane, &message);
     }
+    if (lane->used > OPEN_KEPT)
+        lane->large_ms = lane->sent_ms;
     lane->used = 0;
-    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue))
+    if (lane->room > OPEN_KEPT && TAILQ_EMPTY(&lane->queue) &&
+        lane->sent_ms - lane->large_ms > IDLE_MS)
         set_room(lane, OPEN_ROOM);
 }
 

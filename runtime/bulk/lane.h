@@ -60,6 +60,7 @@ typedef struct mst_lane {
     uint64_t sent, got, said; /* messages: ours; the peer's; acknowledged */
     size_t unsaid;            /* bytes of those that are not */
     int64_t sent_ms, heard_ms;
+    int64_t large_ms; /* the last large message */
 } mst_lane;
 
 /* Nothing sent, nothing heard, no connection yet. */

@@ -2,11 +2,10 @@
 
 #include <string.h>
 
-#include "base/alloc.h"
-
-static mst_payload *make(const void *data, size_t len, size_t extra)
+static mst_payload *make(mst_pool *pool, const void *data, size_t len,
+                         size_t extra)
 {
-    mst_payload *p = mst_alloc(sizeof(*p) + extra);
+    mst_payload *p = mst_pool_alloc(pool, sizeof(*p) + extra);
 
     if (p == NULL)
         return NULL;
@@ -15,12 +14,13 @@ static mst_payload *make(const void *data, size_t len, size_t extra)
     p->len = len;
     p->owned = NULL;
     LIST_INIT(&p->transfers);
+    p->pool = pool;
     return p;
 }
 
-mst_payload *mst_payload_copy(const void *data, size_t len)
+mst_payload *mst_payload_copy_in(mst_pool *pool, const void *data, size_t len)
 {
-    mst_payload *p = make(NULL, len, len);
+    mst_payload *p = make(pool, NULL, len, len);
 
     if (p == NULL)
         return NULL;
@@ -30,14 +30,14 @@ mst_payload *mst_payload_copy(const void *data, size_t len)
     return p;
 }
 
-mst_payload *mst_payload_borrow(const void *data, size_t len)
+mst_payload *mst_payload_borrow_in(mst_pool *pool, const void *data, size_t len)
 {
-    return make(data, len, 0);
+    return make(pool, data, len, 0);
 }
 
-mst_payload *mst_payload_own(void *data, size_t len)
+mst_payload *mst_payload_own_in(mst_pool *pool, void *data, size_t len)
 {
-    mst_payload *p = make(data, len, 0);
+    mst_payload *p = make(pool, data, len, 0);
 
     if (p != NULL)
         p->owned = data;
@@ -58,6 +58,6 @@ void mst_payload_unref(mst_payload **payload)
     if (p == NULL ||
         atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
         return;
-    mst_free(p->owned);
-    mst_free(p);
+    mst_pool_free(p->pool, p->owned);
+    mst_pool_free(p->pool, p);
 }

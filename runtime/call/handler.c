@@ -88,8 +88,23 @@ int muster_out_future(muster_out *out, muster_future **future)
 void mst_out_fini(muster_out *out)
 {
     muster_future_destroy(&out->passed);
-    mst_free(out->data);
-    *out = (muster_out){0};
+    mst_pool_free(out->pool, out->data);
+    *out = (muster_out){.pool = out->pool};
+}
+
+/* What is larger than a pool's blocks may grow where it is. */
+static unsigned char *bigger(muster_out *out, size_t room)
+{
+    unsigned char *data;
+
+    if (out->pool == NULL || out->room > MST_POOL_MOST)
+        return mst_realloc(out->data, room);
+    data = mst_pool_alloc(out->pool, room);
+    if (data == NULL || out->data == NULL)
+        return data;
+    memcpy(data, out->data, out->len);
+    mst_pool_free(out->pool, out->data);
+    return data;
 }
 
 static bool grow(muster_out *out, size_t len)
@@ -103,7 +118,7 @@ static bool grow(muster_out *out, size_t len)
         room = out->len + len;
     if (room < 256)
         room = 256;
-    data = mst_realloc(out->data, room);
+    data = bigger(out, room);
     if (data == NULL)
         return false;
     out->data = data;

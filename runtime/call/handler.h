@@ -9,6 +9,8 @@
 
 #include <muster/worker.h>
 
+#include "base/pool.h"
+
 struct muster_ctx {
     muster *m;
     uint32_t rank, incarnation, size, index, count, caller;
@@ -28,8 +30,10 @@ struct muster_out {
     size_t len, room;
     bool broken;                  /* no memory: the call ends MUSTER_ENOMEM */
     struct muster_future *passed; /* the result is that of this call */
+    mst_pool *pool;               /* borrowed: of data; or NULL */
 };
 
+/* Empty again, with the same pool. */
 void mst_out_fini(muster_out *out);
 
 #endif

@@ -104,7 +104,7 @@ static void run_item(mst_job *job, muster_handler_fn fn,
 static muster_err builtin_batch(mst_job *job, muster_error *err)
 {
     mst_batch batch = mst_batch_of(job->body, job->len);
-    struct muster_out own = {0};
+    struct muster_out own = {.pool = job->result.pool};
     mst_batch_result result;
     muster_handler_fn fn;
     muster_item item;

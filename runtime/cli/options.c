@@ -70,6 +70,13 @@ static const char common_help[] =
     "      --port P              bind this port (default: any free one)\n"
     "      --advertise ADDRESS   where workers connect to (default: what is "
     "bound)\n"
+    "      --bulk HOW            payloads of 64 KiB and more: sealed, each piece\n"
+    "                            encrypted once for all who get it, by a second\n"
+    "                            TCP port (P + 1, or any); plain, by that port,\n"
+    "                            NOT ENCRYPTED; off, as small ones; auto, sealed\n"
+    "                            but for children of this machine, which have\n"
+    "                            socket pairs (default: auto)\n"
+    "      --plaintext           --bulk plain\n"
     "      --join-dir DIR        for join files (default: ./muster-SESSION)\n"
     "      --log-level L         error, warn, info or debug (default: warn)\n"
     "  -h, --help                show this\n"
@@ -155,7 +162,9 @@ enum {
     OPTION_DRY_RUN,
     OPTION_QUICK,
     OPTION_JSON,
-    OPTION_PLOT
+    OPTION_PLOT,
+    OPTION_BULK,
+    OPTION_PLAINTEXT
 };
 
 /* Has the verb this option? */
@@ -304,6 +313,17 @@ static bool set_kube_option(mst_run_options *o, int c, const char *value)
     }
 }
 
+static bool set_bulk_option(mst_run_options *o, int c, const char *value)
+{
+    static const char *const ways[] = {"auto", "sealed", "plain", "off", NULL};
+    int choice = 0;
+
+    if (c == OPTION_PLAINTEXT)
+        value = "plain";
+    o->open.bulk = value;
+    return to_choice(value, ways, &choice);
+}
+
 static bool set_bench_option(mst_run_options *o, int c, const char *value)
 {
     if (c == OPTION_QUICK)
@@ -312,6 +332,8 @@ static bool set_bench_option(mst_run_options *o, int c, const char *value)
         o->json = true;
     else if (c == OPTION_PLOT)
         o->plot = value;
+    else if (c == OPTION_BULK || c == OPTION_PLAINTEXT)
+        return set_bulk_option(o, c, value);
     else
         return set_kube_option(o, c, value);
     return c != OPTION_PLOT || value[0] != '\0';
@@ -437,6 +459,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"listen", optional_argument, NULL, 'a'},
         {"port", required_argument, NULL, 'P'},
         {"advertise", required_argument, NULL, 'A'},
+        {"bulk", required_argument, NULL, OPTION_BULK},
+        {"plaintext", no_argument, NULL, OPTION_PLAINTEXT},
         {"join-dir", required_argument, NULL, 'J'},
         {"output", required_argument, NULL, 'o'},
         {"timestamps", no_argument, NULL, 'T'},

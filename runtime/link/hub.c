@@ -26,8 +26,8 @@
 
 static void heard_router(void *arg, uint32_t events)
 {
-    (void)arg; /* waking up is all: mst_hub_work reads */
     (void)events;
+    ((mst_hub *)arg)->quiet = false;
 }
 
 static void heard_side(void *arg, uint32_t events)
@@ -216,6 +216,7 @@ void mst_hub_close(mst_hub *hub, mst_poll *poll)
 
 bool mst_hub_send(mst_hub *hub, const mst_route *route, zmq_msg_t *message)
 {
+    hub->quiet = false; /* it may have taken the news of a message */
     if (zmq_send(hub->router, route->id, sizeof(route->id),
                  ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return false;
@@ -258,8 +259,10 @@ static bool read_message(mst_hub *hub)
         zmq_recv(hub->router, route.id, sizeof(route.id), ZMQ_DONTWAIT);
     bool more;
 
-    if (n < 0)
+    if (n < 0) {
+        hub->quiet = errno == EAGAIN;
         return false;
+    }
     zmq_msg_init(&body);
     if (zmq_msg_recv(&body, hub->router, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&body);
@@ -402,7 +405,9 @@ bool mst_hub_work(mst_hub *hub)
         while (answer_zap(hub) || read_event(hub))
             some = true;
     }
-    for (int i = 0; i < ROUND && read_message(hub); i++)
+    for (int i = 0; i < ROUND && !hub->quiet && !hub->calls.enough(hub->arg) &&
+                    read_message(hub);
+         i++)
         some = true;
     if (hub->guests.n > 0)
         see_guests_out(hub);

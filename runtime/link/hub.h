@@ -39,6 +39,8 @@ typedef struct mst_hub_calls {
                     const void *data, size_t len);
     /* A connection ended; messages of it may still be unread. */
     void (*disconnected)(void *arg, int fd);
+    /* Nobody waits for another message now: the rest can be read later. */
+    bool (*enough)(void *arg);
     /* Is it a connection of somebody who said HELLO? */
     bool (*linked)(void *arg, int fd);
 } mst_hub_calls;
@@ -55,6 +57,9 @@ typedef struct mst_hub {
     int fd_limit;     /* from here on strangers have to leave */
     int64_t hello_ms; /* from a connection to HELLO */
     bool side;        /* ZAP or the monitor may have something */
+    /* ROUTER was empty, and has not been used since: what comes makes its
+     * descriptor readable, so to ask again would be system calls for nothing. */
+    bool quiet;
 } mst_hub;
 
 /* Bind.

@@ -7,6 +7,9 @@
 #include "base/sync.h"
 
 #define HOLD_MS 3 /* as hold_ms, where nobody says otherwise */
+/* While callers drive all the time, the background thread looks no more often
+ * than each so many hold_ms: a look may come between a call and its answer. */
+#define RESTS 8
 /* Rounds of commands and sockets before timers get their turn. */
 #define ROUNDS 32
 
@@ -50,9 +53,8 @@ void mst_loop_fini(mst_loop *loop)
     pthread_mutex_destroy(&loop->lock);
 }
 
-static void run_timers(mst_loop *loop)
+static void run_timers(mst_loop *loop, int64_t now)
 {
-    const int64_t now = mst_now_ms();
     mst_timed *first;
 
     while ((first = mst_heap_first(&loop->timers)) != NULL &&
@@ -81,6 +83,7 @@ static bool rounds(mst_loop *loop)
 void mst_loop_turn(mst_loop *loop, int64_t until_ms)
 {
     const mst_timed *first;
+    int64_t now;
 
     if (!rounds(loop)) {
         first = mst_heap_first(&loop->timers);
@@ -91,10 +94,14 @@ void mst_loop_turn(mst_loop *loop, int64_t until_ms)
         mst_poll_wait(&loop->poll, until_ms);
         mst_inbox_woke(&loop->inbox);
         rounds(loop);
+        now = mst_now_ms();
     } else {
-        mst_poll_wait(&loop->poll, 0);
+        now = mst_now_ms();
+        if (now != loop->looked_ms)
+            mst_poll_wait(&loop->poll, 0);
+        loop->looked_ms = now;
     }
-    run_timers(loop);
+    run_timers(loop, now);
 }
 
 bool mst_loop_time(mst_loop *loop, mst_timer *timer, int64_t at_ms)
@@ -119,6 +126,8 @@ static void leave_seat(mst_loop *loop)
 /* With the lock held: the background thread lets callers drive. */
 static void park(mst_loop *loop)
 {
+    int64_t rest_ms = loop->hold_ms;
+
     atomic_store(&loop->is_parked, true);
     while (!loop->stop) {
         const int64_t now = mst_now_ms();
@@ -133,9 +142,13 @@ static void park(mst_loop *loop)
         loop->deep = loop->driven && now >= back_ms;
         if (loop->deep)
             pthread_cond_wait(&loop->parked, &loop->lock);
-        else
+        else if (now >= back_ms)
             mst_cond_wait_until(&loop->parked, &loop->lock,
-                                now >= back_ms ? now + loop->hold_ms : back_ms);
+                                now + loop->hold_ms);
+        else if (!mst_cond_wait_until(&loop->parked, &loop->lock,
+                                      loop->last_drive_ms + rest_ms) &&
+                 rest_ms < RESTS * loop->hold_ms)
+            rest_ms *= 2;
         loop->deep = false;
     }
     atomic_store(&loop->is_parked, false);
@@ -270,14 +283,22 @@ void mst_loop_done(mst_loop *loop, mst_await *await)
     pthread_mutex_unlock(&loop->lock);
 }
 
+/* `done` was set by this thread, or before it took the seat. */
+bool mst_loop_is_over(const mst_loop *loop)
+{
+    return loop->goal != NULL && loop->goal->done;
+}
+
 /* With the lock held: take the seat for one turn. */
-static void drive(mst_loop *loop, int64_t until_ms)
+static void drive(mst_loop *loop, const mst_await *goal, int64_t until_ms)
 {
     loop->driven = true;
+    loop->goal = goal;
     loop->last_drive_ms = mst_now_ms();
     pthread_mutex_unlock(&loop->lock);
     mst_loop_turn(loop, until_ms);
     pthread_mutex_lock(&loop->lock);
+    loop->goal = NULL;
     loop->last_drive_ms = mst_now_ms();
     leave_seat(loop);
 }
@@ -328,7 +349,7 @@ bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
         loop->wanted++;
     while (!await->done) {
         if (may_drive && !loop->driven && loop->wanted == 1 && !loop->stop) {
-            drive(loop, until_ms);
+            drive(loop, await, until_ms);
             drove = true;
         } else {
             wait_for_driver(loop, await, until_ms, may_drive);

@@ -32,6 +32,8 @@ typedef struct mst_loop {
     mst_heap timers;
     bool (*work)(void *arg); /* sockets: true when it did something */
     void *arg;
+    int64_t looked_ms;            /* at the descriptors, while there was work */
+    const struct mst_await *goal; /* of the caller who drives; NULL: none */
 
     pthread_mutex_t lock; /* the fields below, and what mst_loop_await awaits */
     pthread_cond_t parked;
@@ -39,7 +41,8 @@ typedef struct mst_loop {
     bool stop;
     unsigned wanted;       /* callers that would drive                       */
     int64_t last_drive_ms; /* a caller's turn began or ended        */
-    int64_t hold_ms;       /* the background thread stays away so long then */
+    int64_t hold_ms;       /* the background thread stays away so long then; a
+                              few times that while they do so all the time */
     bool deep;             /* it is parked for as long as somebody drives   */
     pthread_cond_t seat;   /* of who waits in mst_loop_sit */
     pthread_cond_t *next;  /* the caller to be told that the seat is free    */
@@ -87,6 +90,9 @@ bool mst_loop_time(mst_loop *loop, mst_timer *timer, int64_t at_ms);
 
 int mst_await_init(mst_await *await);
 void mst_await_fini(mst_await *await);
+
+/* Driver: the caller who drives has what it waits for, and would go. */
+bool mst_loop_is_over(const mst_loop *loop);
 
 /* Any thread: it has happened; wakes those who wait. */
 void mst_loop_done(mst_loop *loop, mst_await *await);

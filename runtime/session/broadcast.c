@@ -131,6 +131,7 @@ muster_err mst_group_run(mst_group *g)
     g->origin = mst_origin_here();
     g->until_ms = mst_origin_until(g->until_ms);
     mst_session_ref(g->m);
+    g->pool = mst_pool_ref(g->m->pool); /* m may end before the parts */
     mst_await_init(&g->await);
     if (mst_loop_post(&g->m->loop, &g->cmd, true))
         mst_loop_await(&g->m->loop, &g->await, INT64_MAX, true);
@@ -155,12 +156,13 @@ void mst_group_fini(mst_group *g)
         mst_call_fini(&g->parts[i].call);
     mst_free(g->parts);
     mst_payload_unref(&g->payload);
+    mst_pool_unref(&g->pool);
 }
 
 /* Move the outcomes out of the parts; NULL: no memory. */
 static muster_results *take_results(mst_group *g)
 {
-    mst_results *r = mst_results_create(g->n);
+    mst_results *r = mst_results_create(g->pool, g->n);
 
     if (r == NULL)
         return NULL;
@@ -174,7 +176,7 @@ static muster_results *take_results(mst_group *g)
                                     .len = call->len};
 
         if (call->data != NULL) {
-            payload = mst_payload_own(call->data, call->len);
+            payload = mst_payload_own_in(g->pool, call->data, call->len);
             if (payload == NULL) {
                 muster_results *half = &r->results;
 

@@ -116,6 +116,7 @@ bool mst_call_enlist(mst_member *w, mst_call *call)
     muster *m = w->m;
 
     call->member = w;
+    call->pool = m->pool;
     call->rank = w->rank;
     call->id = mst_pending_add(&m->pending, call);
     if (call->id == 0) {
@@ -425,7 +426,7 @@ void mst_calls_end(muster *m, bool program, muster_err code, const char *text)
 void mst_call_fini(mst_call *call)
 {
     mst_free(call->text);
-    mst_free(call->data);
+    mst_pool_free(call->pool, call->data);
     call->text = NULL;
     call->data = NULL;
 }

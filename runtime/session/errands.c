@@ -52,7 +52,7 @@ static void errand_free(mst_errand *e)
     if (e->from != NULL)
         leave(e);
     mst_incoming_abort(&e->in);
-    mst_free(e->body);
+    mst_pool_free(e->call.pool, e->body);
     mst_payload_unref(&e->call.payload);
     mst_payload_unref(&e->reply);
     mst_call_fini(&e->call);
@@ -86,7 +86,7 @@ static void call_done(mst_call *call)
         return;
     }
     if (call->code == MUSTER_OK && call->len > 0 && !call->post) {
-        e->reply = mst_payload_own(call->data, call->len);
+        e->reply = mst_payload_own_in(call->pool, call->data, call->len);
         if (e->reply != NULL)
             call->data = NULL;
         else
@@ -117,7 +117,7 @@ static bool is_reserved(const mst_errand *e)
 static void begin(mst_member *w, mst_errand *e)
 {
     if (e->body != NULL)
-        e->call.payload = mst_payload_own(e->body, e->len);
+        e->call.payload = mst_payload_own_in(w->m->pool, e->body, e->len);
     if (e->call.payload != NULL)
         e->body = NULL;
     if (e->canceled)
@@ -252,6 +252,7 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
                          .caller = w->rank,
                          .origin = {.depth = r->depth},
                          .post = false,
+                         .pool = w->m->pool,
                          .rank = r->peer,
                          .done = call_done};
     if (r->remaining_ms <= INT64_MAX)

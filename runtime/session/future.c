@@ -32,13 +32,16 @@ struct muster_future {
 
 static void unref(muster_future *f)
 {
+    muster *m;
+
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
+    m = f->m;
     mst_payload_unref(&f->call.payload);
     mst_call_fini(&f->call);
     mst_await_fini(&f->await);
-    mst_session_unref(f->m);
-    mst_free(f);
+    mst_pool_free(m->pool, f);
+    mst_session_unref(m);
 }
 
 static void run_callback(mst_notice *notice, void *arg)
@@ -138,14 +141,15 @@ static muster_err make(muster *m, uint32_t rank, const char *name,
                        bool soon, muster_future **future, muster_error *err)
 {
     const size_t name_len = strlen(name);
-    muster_future *f = mst_calloc(1, sizeof(*f) + name_len + 1);
+    muster_future *f = mst_pool_alloc(m->pool, sizeof(*f) + name_len + 1);
 
     if (f == NULL || *payload == NULL) {
-        mst_free(f);
+        mst_pool_free(m->pool, f);
         mst_payload_unref(payload);
         return mst_fail(err, MUSTER_ENOMEM, "no memory for a call of %s", name);
     }
-    memcpy(f->name, name, name_len);
+    memset(f, 0, sizeof(*f));
+    memcpy(f->name, name, name_len + 1);
     f->m = m;
     atomic_fetch_add(&m->refs, 1);
     f->target = rank;
@@ -179,7 +183,7 @@ muster_err muster_call_start(muster *m, uint32_t rank, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    payload = mst_payload_copy(body, len);
+    payload = mst_payload_copy_in(m->pool, body, len);
     return make(m, rank, name, &payload, mst_deadline(m, timeout_ms), false,
                 false, future, err);
 }
@@ -193,7 +197,7 @@ muster_err muster_post(muster *m, uint32_t rank, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    payload = mst_payload_copy(body, len);
+    payload = mst_payload_copy_in(m->pool, body, len);
     rc = make(m, rank, name, &payload, MST_NEVER, true, false, &f, err);
     muster_future_destroy(&f);
     return rc;
@@ -209,7 +213,7 @@ muster_err muster_call(muster *m, uint32_t rank, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    payload = mst_payload_borrow(body, len);
+    payload = mst_payload_borrow_in(m->pool, body, len);
     rc = make(m, rank, name, &payload, mst_deadline(m, timeout_ms), false, true,
               &f, err);
     if (f == NULL)
@@ -269,7 +273,7 @@ muster_err muster_future_result(muster_future *f, muster_reply **reply,
         return MUSTER_OK;
     if (f->taken)
         return mst_fail(err, MUSTER_EINVAL, "the reply was taken already");
-    r = mst_reply_create(&f->call.data, f->call.len, f->call.rank);
+    r = mst_reply_create(f->m->pool, &f->call.data, f->call.len, f->call.rank);
     if (r == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a reply");
     f->taken = true;

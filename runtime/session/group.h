@@ -10,6 +10,7 @@ typedef struct mst_group {
     muster *m;
     const muster_set *set;
     const char *name;
+    mst_pool *pool; /* of what the parts carry; a reference */
     mst_payload *payload;
     int64_t until_ms;
     mst_origin origin; /* set by run */

@@ -277,6 +277,7 @@ static void welcome(mst_member *w, const mst_route *route, int fd,
     w->bound = true;
     mst_lane_init(&w->lane, send_message, w);
     mst_bulking_begin(w, (hello->flags & MST_FLAG_AES) != 0);
+    w->lane.in.pool = w->m->pool;
     say_welcome(w, route, fd, hello->turn);
     (void)mst_lane_up(&w->lane, 0);
     mst_link_dirty(w);
@@ -570,6 +571,14 @@ void mst_link_probe(void *arg, mst_timer *timer)
     mst_loop_time(&w->m->loop, timer, mst_now_ms() + PROBE_MS);
 }
 
+/* The caller who drives has its answer, and no other call is out. */
+static bool on_enough(void *arg)
+{
+    const muster *m = (const muster *)arg;
+
+    return m->pending.n == 0 && mst_loop_is_over(&m->loop);
+}
+
 static bool on_linked(void *arg, int fd)
 {
     const muster *m = (const muster *)arg;
@@ -584,4 +593,4 @@ static bool on_linked(void *arg, int fd)
 }
 
 const mst_hub_calls mst_link_calls = {on_allow, on_message, on_disconnected,
-                                      on_linked};
+                                      on_enough, on_linked};

@@ -40,6 +40,8 @@ typedef struct map {
     size_t *again; /* indices to be sent once more, each alone; ring-sized */
     size_t nagain;
     size_t flying_bytes, flying_loads, batch;
+    muster_item *scratch; /* while a request is built */
+    size_t scratch_room;
     bool ended;          /* the source has no more */
     muster_err rc;       /* why it ends early */
     size_t first_failed; /* SIZE_MAX: none */
@@ -94,7 +96,7 @@ static bool take_item(map *p)
         }
         return false;
     }
-    t->copy = mst_alloc(t->item.len);
+    t->copy = mst_pool_alloc(p->p.m->pool, t->item.len);
     if (t->copy == NULL) {
         mst_fail(&p->error, MUSTER_ENOMEM, "item %zu", index);
         end_early(p, MUSTER_ENOMEM);
@@ -107,33 +109,50 @@ static bool take_item(map *p)
     return true;
 }
 
+/* For the items of one load. */
+static muster_item *room_for(map *p, size_t n)
+{
+    muster_item *items;
+
+    if (n <= p->scratch_room)
+        return p->scratch;
+    items = mst_realloc(p->scratch, n * sizeof(*items));
+    if (items == NULL)
+        return NULL;
+    p->scratch = items;
+    p->scratch_room = n;
+    return items;
+}
+
 /* The indices lie behind the load; the request is built from their items. */
 static bool send_load(map *p, const size_t *indices, size_t n)
 {
-    mst_load *load = mst_calloc(1, sizeof(*load) + n * sizeof(*indices));
-    MST_AUTO(mst_drop) muster_item *items = mst_alloc(n * sizeof(*items));
-    MST_AUTO(mst_drop) void *body = NULL;
+    mst_pool *pool = p->p.m->pool;
+    mst_load *load = mst_pool_alloc(pool, sizeof(*load) + n * sizeof(*indices));
+    muster_item *items = room_for(p, n);
+    void *body;
 
     if (load == NULL || items == NULL) {
-        mst_free(load);
+        mst_pool_free(pool, load);
         return false;
     }
+    memset(load, 0, sizeof(*load));
     load->items = (size_t *)(load + 1);
     memcpy(load->items, indices, n * sizeof(*indices));
     load->n = n;
     for (size_t i = 0; i < n; i++)
         items[i] = task_of(p, indices[i])->item;
     load->bytes = mst_batch_size(p->name, items, n);
-    body = mst_alloc(load->bytes);
+    body = mst_pool_alloc(pool, load->bytes);
     if (body != NULL) {
         mst_batch_write(body, load->bytes, p->name, items, n);
-        load->call.payload = mst_payload_own(body, load->bytes);
+        load->call.payload = mst_payload_own_in(pool, body, load->bytes);
     }
     if (load->call.payload == NULL) {
-        mst_free(load);
+        mst_pool_free(pool, body);
+        mst_pool_free(pool, load);
         return false;
     }
-    body = NULL;
     load->call.name = MST_BUILTIN_BATCH;
     load->call.name_len = sizeof(MST_BUILTIN_BATCH) - 1;
     load->call.count = 1;
@@ -199,9 +218,9 @@ static void send_some(map *p)
 
 /* ----------------------------------------------------------- receiving -- */
 
-static void drop_task(task *t)
+static void drop_task(map *p, task *t)
 {
-    mst_free(t->copy);
+    mst_pool_free(p->p.m->pool, t->copy);
     mst_free(t->text);
     mst_payload_unref(&t->payload);
     t->copy = NULL;
@@ -223,7 +242,7 @@ static void tell(map *p, task *t)
         mst_fail(&p->error, MUSTER_ENOMEM, "the result of item %zu", t->index);
         end_early(p, MUSTER_ENOMEM);
     }
-    drop_task(t);
+    drop_task(p, t);
 }
 
 static void finish_task(map *p, task *t)
@@ -302,7 +321,8 @@ static void fail_load(map *p, const mst_load *load)
 
 static void read_results(map *p, mst_load *load)
 {
-    mst_payload *block = mst_payload_own(load->call.data, load->call.len);
+    mst_payload *block =
+        mst_payload_own_in(p->p.m->pool, load->call.data, load->call.len);
     mst_batch batch = mst_batch_of(load->call.data, load->call.len);
     mst_batch_result r;
 
@@ -368,7 +388,7 @@ static void receive(map *p)
         }
         mst_payload_unref(&load->call.payload);
         mst_call_fini(&load->call);
-        mst_free(load);
+        mst_pool_free(p->p.m->pool, load);
     }
 }
 
@@ -428,7 +448,8 @@ static muster_err begin(map *p, const muster_map_options *o, muster_error *err)
     p->window = mst_calloc(p->room, sizeof(*p->window));
     p->again = mst_alloc(p->room * sizeof(*p->again));
     if (o->sink == NULL)
-        p->results = mst_results_create(o->source == NULL ? o->nitems : 0);
+        p->results =
+            mst_results_create(p->p.m->pool, o->source == NULL ? o->nitems : 0);
     if (p->window == NULL || p->again == NULL ||
         (o->sink == NULL && p->results == NULL))
         return mst_fail(err, MUSTER_ENOMEM, "a map of %s", p->name);
@@ -440,10 +461,11 @@ static void drop(map *p)
     muster_results *left = p->results != NULL ? &p->results->results : NULL;
 
     for (size_t i = p->told; p->window != NULL && i < p->given; i++)
-        drop_task(task_of(p, i));
+        drop_task(p, task_of(p, i));
     muster_results_destroy(&left);
     mst_free(p->window);
     mst_free(p->again);
+    mst_free(p->scratch);
     mst_session_unref(p->p.m);
 }
 

@@ -107,10 +107,12 @@ static void raise_descriptor_limit(void)
 static bool work(void *arg)
 {
     muster *m = (muster *)arg;
+    /* first what commands have made: somebody may wait for its answer */
+    const bool sent = mst_link_flush(m);
     const bool heard = mst_hub_work(&m->hub);
     const bool started = mst_starting_work(m);
 
-    return mst_link_flush(m) || started || heard;
+    return mst_link_flush(m) || started || heard || sent;
 }
 
 static void resume_output(mst_cmd *cmd, void *arg)
@@ -163,6 +165,7 @@ static void destroy(muster *m)
     mst_loop_fini(&m->loop);
     mst_notify_fini(&m->notify);
     mst_log_fini(&m->log);
+    mst_pool_unref(&m->pool);
     mst_free(m);
 }
 
@@ -183,6 +186,11 @@ static muster *create(const muster_options *options)
 
     if (m == NULL)
         return NULL;
+    m->pool = mst_pool_create();
+    if (m->pool == NULL) {
+        mst_free(m);
+        return NULL;
+    }
     atomic_init(&m->refs, 1);
     m->options = *options;
     (void)mst_bulking_parse(options->bulk, &m->bulking); /* it was checked */

@@ -30,10 +30,12 @@ static bool grow(mst_results *r, size_t room)
     return true;
 }
 
-mst_results *mst_results_create(size_t n)
+mst_results *mst_results_create(mst_pool *pool, size_t n)
 {
     mst_results *r = mst_calloc(1, sizeof(*r));
 
+    if (r != NULL)
+        r->pool = mst_pool_ref(pool);
     if (r != NULL && !grow(r, n > 0 ? n : 16)) {
         muster_results *half = &r->results;
 
@@ -76,6 +78,7 @@ void muster_results_destroy(muster_results **results)
     mst_free(r->items);
     mst_free(r->texts);
     mst_free(r->payloads);
+    mst_pool_unref(&r->pool);
     mst_free(r);
     *results = NULL;
 }

@@ -12,10 +12,12 @@ typedef struct mst_results {
     char **texts;           /* owned, or NULL */
     mst_payload **payloads; /* that hold the items' data, or NULL */
     size_t room;
+    mst_pool *pool; /* of the payloads; a reference */
 } mst_results;
 
-/* For n items, or to begin with when it will grow; NULL: no memory. */
-mst_results *mst_results_create(size_t n);
+/* For n items, or to begin with when it will grow; their payloads are of the
+ * pool, which is kept. NULL: no memory. */
+mst_results *mst_results_create(mst_pool *pool, size_t n);
 
 /* Item i, growing when it is new; takes *text and *payload in any case.
  * False: no memory. */

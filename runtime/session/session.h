@@ -39,6 +39,7 @@
 #include <muster/muster.h>
 
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/usage.h"
 #include "bulk/bulk.h"
 #include "bulk/door.h"
@@ -94,7 +95,8 @@ typedef struct mst_call {
     bool behind; /* MUSTER_ELOST, but it still waited for others there */
     int remote;
     char *text; /* why not; may be NULL even then, when there is no memory */
-    void *data; /* of the result, with a zero byte behind */
+    void *data; /* of the result, with a zero byte behind; of the pool */
+    mst_pool *pool; /* of the runtime; outlives what the call lives in */
     size_t len;
 } mst_call;
 
@@ -217,6 +219,7 @@ typedef struct mst_shipment {
 
 struct muster {
     atomic_uint refs;       /* the program's, and one for each future */
+    mst_pool *pool;         /* of calls and what they carry */
     muster_options options; /* strings replaced by copies */
     mst_cookie cookie;      /* what all have in common */
     mst_log log;

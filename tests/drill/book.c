@@ -107,6 +107,29 @@ static bool alive(muster_state state)
     return state != MUSTER_GONE && state != MUSTER_LOST;
 }
 
+/* With the lock: this incarnation's page, a new one when it has none. NULL:
+ * there is no more room. */
+static book_worker *page_of(book *b, uint32_t rank, uint32_t incarnation)
+{
+    book_worker *w;
+
+    if (rank >= BOOK_RANKS)
+        return NULL;
+    for (w = b->latest[rank]; w != NULL; w = w->before)
+        if (w->incarnation == incarnation)
+            return w;
+    if (b->nworkers == BOOK_WORKERS)
+        return NULL;
+    w = &b->workers[b->nworkers++];
+    *w = (book_worker){.rank = rank,
+                       .incarnation = incarnation,
+                       .before = b->latest[rank],
+                       .state = MUSTER_ASKED};
+    b->latest[rank] = w;
+    b->nalive++;
+    return w;
+}
+
 /* With the lock. */
 static void lost(book *b, book_worker *w)
 {
@@ -115,49 +138,53 @@ static void lost(book *b, book_worker *w)
     const double stalled = b->stalled_ms - w->stalled_ms;
 
     atomic_fetch_add(&b->nlost, 1);
-    w->troubled = true;
+    w->lost = true;
+    w->lost_ms = now;
     if (w->killed)
         add_span(&b->noticed_kill, stalled < took ? took - stalled : 0);
     else if (w->stopped)
-        add_span(&b->noticed_stop, took);
-    b->lost_ms[b->lost_last++ % BOOK_RANKS] =
-        w->killed || w->stopped ? w->fault_ms : now;
+        add_span(&b->noticed_stop,
+                 now - (w->cut_ms > w->fault_ms ? w->cut_ms : w->fault_ms));
 }
 
 /* With the lock. */
 static void ready(book *b, book_worker *w)
 {
+    const book_worker *old = w->before;
     const double now = book_now();
+    double took;
 
     b->nready++;
-    if (w->cut)
-        add_span(&b->back, now - w->fault_ms);
-    else if (b->lost_first != b->lost_last)
-        add_span(&b->replaced, now - b->lost_ms[b->lost_first++ % BOOK_RANKS]);
-    w->cut = false;
+    if (w->state == MUSTER_CUT || w->cut_ms > 0) {
+        add_span(&b->back, now - w->cut_ms);
+    } else if (old != NULL) {
+        took = now - (old->fault_ms > 0 ? old->fault_ms : old->lost_ms);
+        add_span(&b->replaced, took);
+        if (w->wait_ms == 0)
+            add_span(&b->at_once, took);
+    }
+    w->cut_ms = 0;
 }
 
 void book_event(book *b, const muster_event *e)
 {
     book_worker *w;
 
-    if (e->rank >= BOOK_RANKS)
-        return;
-    book_news(b, "worker %u: %s -> %s %.120s", e->rank,
+    book_news(b, "worker %u.%u: %s -> %s %.120s", e->rank, e->incarnation,
               muster_state_name(e->from), muster_state_name(e->to), e->text);
     pthread_mutex_lock(&b->lock);
-    w = &b->workers[e->rank];
-    if (w->state == MUSTER_READY && --b->nready == 0)
-        atomic_fetch_add(&b->none_ready, 1);
-    b->nalive += !w->seen;
-    w->seen = true;
-    if (alive(w->state) && !alive(e->to) && b->nalive > 0)
+    w = page_of(b, e->rank, e->incarnation);
+    if (w == NULL) {
+        pthread_mutex_unlock(&b->lock);
+        return;
+    }
+    if (w->state == MUSTER_READY)
+        b->nready--;
+    if (alive(w->state) && !alive(e->to))
         b->nalive--;
     if (e->to == MUSTER_CUT) {
         b->ncut++;
-        w->cut = true;
-        w->troubled = true;
-        w->fault_ms = book_now();
+        w->cut_ms = book_now();
     }
     if (e->to == MUSTER_READY)
         ready(b, w);
@@ -188,26 +215,60 @@ void book_line(book *b, uint32_t rank, const char *line, size_t len)
                    rank, at, id, text);
 }
 
-void book_log(book *b, const char *id, const char *text)
+/* The number behind `name` in a line of the log; 0: there is none. */
+static double number_in(const char *text, const char *name)
 {
-    if (strcmp(id, "POST-FAILED") != 0 && strncmp(id, "WORKER-", 7) != 0)
+    const char *at = strstr(text, name);
+
+    return at != NULL ? strtod(at + strlen(name), NULL) : 0;
+}
+
+/* It is told before the successor's first event. */
+static void replaced(book *b, const char *text)
+{
+    book_worker *w;
+
+    pthread_mutex_lock(&b->lock);
+    w = page_of(b, (uint32_t)number_in(text, "rank="),
+                (uint32_t)number_in(text, "incarnation="));
+    if (w != NULL)
+        w->wait_ms = number_in(text, "wait_ms=");
+    pthread_mutex_unlock(&b->lock);
+}
+
+void book_log(book *b, muster_level level, const char *id, const char *text)
+{
+    if (strcmp(id, "REPLACE") == 0)
+        replaced(b, text);
+    if (level <= MUSTER_LOG_WARN && strcmp(id, "POST-FAILED") != 0 &&
+        strncmp(id, "WORKER-", 7) != 0)
         book_news(b, "%s %.120s", id, text);
 }
 
-void book_fault(book *b, fault_kind kind, uint32_t rank, const char *words)
+/* With the lock. */
+static void befalls(book *b, fault_kind kind, book_worker *w)
+{
+    w->killed = kind == FAULT_KILL;
+    w->stopped = kind == FAULT_STOP;
+    w->drained = kind == FAULT_DRAIN;
+    if (w->killed || w->stopped || w->drained)
+        w->fault_ms = book_now();
+    w->stalled_ms = b->stalled_ms;
+}
+
+void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,
+                const char *words)
 {
     const double now = book_now();
+    book_worker *w;
 
     book_news(b, "FAULT %s%s%.0u %s", fault_name(kind),
               rank > 0 ? " worker " : "", rank, words);
     pthread_mutex_lock(&b->lock);
     b->faults[kind]++;
-    if (rank > 0 && rank < BOOK_RANKS) {
-        b->workers[rank].killed = kind == FAULT_KILL;
-        b->workers[rank].stopped = kind == FAULT_STOP;
-        b->workers[rank].fault_ms = now;
-        b->workers[rank].stalled_ms = b->stalled_ms;
-    }
+    w = rank > 0 ? page_of(b, rank, incarnation) : NULL;
+    if (w != NULL)
+        befalls(b, kind, w);
     if (kind != FAULT_FLOOD && atomic_load(&b->nwaiting) < 64)
         b->waiting_good[atomic_fetch_add(&b->nwaiting, 1)] = now;
     pthread_mutex_unlock(&b->lock);
@@ -233,12 +294,48 @@ void book_good(book *b)
     pthread_mutex_unlock(&b->lock);
 }
 
-bool book_troubled(book *b, uint32_t rank)
+uint32_t book_incarnation(book *b, uint32_t rank)
 {
+    uint32_t incarnation = 0;
+
+    pthread_mutex_lock(&b->lock);
+    if (rank < BOOK_RANKS && b->latest[rank] != NULL)
+        incarnation = b->latest[rank]->incarnation;
+    pthread_mutex_unlock(&b->lock);
+    return incarnation;
+}
+
+/* With the lock. NULL: nothing is known of it. */
+static const book_worker *known(const book *b, uint32_t rank,
+                                uint32_t incarnation)
+{
+    const book_worker *w = rank < BOOK_RANKS ? b->latest[rank] : NULL;
+
+    while (w != NULL && w->incarnation != incarnation)
+        w = w->before;
+    return w;
+}
+
+bool book_lost(book *b, uint32_t rank, uint32_t incarnation)
+{
+    const book_worker *w;
     bool yes;
 
     pthread_mutex_lock(&b->lock);
-    yes = rank < BOOK_RANKS && b->workers[rank].troubled;
+    w = known(b, rank, incarnation);
+    yes = w != NULL && w->lost;
+    pthread_mutex_unlock(&b->lock);
+    return yes;
+}
+
+bool book_left(book *b, uint32_t rank, uint32_t incarnation)
+{
+    const book_worker *w;
+    bool yes;
+
+    pthread_mutex_lock(&b->lock);
+    w = known(b, rank, incarnation);
+    yes = w != NULL && (w->lost || w->drained);
     pthread_mutex_unlock(&b->lock);
     return yes;
 }

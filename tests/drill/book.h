@@ -14,7 +14,8 @@
 #include "plan.h"
 #include "work.h"
 
-#define BOOK_RANKS 65536
+#define BOOK_RANKS 1024
+#define BOOK_WORKERS 65536
 #define BOOK_NEWS 60
 #define BOOK_SPANS 65536
 
@@ -24,27 +25,30 @@ typedef struct spans {
     float ms[BOOK_SPANS];
 } spans;
 
+/* One incarnation of one rank. */
 typedef struct book_worker {
+    uint32_t rank, incarnation;
+    struct book_worker *before; /* whose successor it is; NULL: nobody's */
     muster_state state;
-    bool troubled; /* it was lost or cut at some time         */
-    bool seen, cut, killed, stopped;
-    double fault_ms;   /* when it was killed, stopped or cut      */
-    double stalled_ms; /* book.stalled_ms then                    */
+    bool lost, killed, stopped, drained;
+    double fault_ms;   /* when it was killed, stopped or told to drain */
+    double stalled_ms; /* book.stalled_ms then                         */
+    double lost_ms, cut_ms;
+    double wait_ms; /* it was held back for so long, before it was started */
 } book_worker;
 
 typedef struct book {
     pthread_mutex_t lock;
     double began_ms;
-    atomic_bool heard; /* losses count */
-    book_worker workers[BOOK_RANKS];
+    atomic_bool heard;                 /* losses count */
+    book_worker workers[BOOK_WORKERS]; /* as they came */
+    uint32_t nworkers;
+    book_worker *latest[BOOK_RANKS];
     double stalled_ms; /* for so long this machine let nobody run */
     uint32_t nready, nalive, ncut;
     atomic_uint nlost;
-    atomic_uint none_ready;     /* how often no worker was ready */
-    double lost_ms[BOOK_RANKS]; /* queue: lost and not yet replaced */
-    uint32_t lost_first, lost_last;
     uint64_t faults[FAULTS];
-    spans noticed_kill, noticed_stop, replaced, back, next_good;
+    spans noticed_kill, noticed_stop, replaced, at_once, back, next_good;
     double waiting_good[64]; /* faults that wait for a good result */
     atomic_uint nwaiting;
     char news[BOOK_NEWS][200]; /* a ring */
@@ -67,17 +71,23 @@ void book_news(book *b, const char *format, ...)
 
 void book_event(book *b, const muster_event *e);
 void book_line(book *b, uint32_t rank, const char *line, size_t len);
-void book_log(book *b, const char *id, const char *text);
+void book_log(book *b, muster_level level, const char *id, const char *text);
 
 /* A fault is about to be made; rank 0: of nobody by name. */
-void book_fault(book *b, fault_kind kind, uint32_t rank, const char *words);
+void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,
+                const char *words);
 /* A sleep of this process was so much longer than it asked for. What others
  * on this machine take is no delay of ours. */
 void book_stalled(book *b, double ms);
 /* A result was right. */
 void book_good(book *b);
 
-bool book_troubled(book *b, uint32_t rank);
+/* The latest incarnation of it that was heard of; 0: none. */
+uint32_t book_incarnation(book *b, uint32_t rank);
+/* It was lost. */
+bool book_lost(book *b, uint32_t rank, uint32_t incarnation);
+/* It was lost or drained: it may not have begun what it was asked for. */
+bool book_left(book *b, uint32_t rank, uint32_t incarnation);
 void book_state(book *b, uint32_t *nready, uint32_t *nalive);
 
 /* p in 0 .. 1; sorts. 0 when there are none. */

@@ -34,41 +34,38 @@ static void undo(foe *f, bool all)
     }
 }
 
-/* The target among the ready workers; 0: there is none. */
-static uint32_t target(foe *f, const fault *one, pid_t *pid)
+/* The target among the ready workers; false: there is none. */
+static bool target(foe *f, const fault *one, muster_info *info)
 {
     uint32_t ranks[256];
     const size_t all = muster_ranks(f->m, ranks, 256);
     const size_t n = all < 256 ? all : 256;
-    muster_info info;
 
     if (n == 0) /* cppcheck-suppress knownConditionTrueFalse */
-        return 0;
-    if (muster_worker_info(f->m, ranks[one->target % n], &info, NULL) !=
-            MUSTER_OK ||
-        info.pid <= 1 || info.state != MUSTER_READY)
-        return 0;
-    *pid = (pid_t)info.pid;
-    return info.rank;
+        return false;
+    return muster_worker_info(f->m, ranks[one->target % n], info, NULL) ==
+               MUSTER_OK &&
+           info->state == MUSTER_READY;
 }
 
 static void harm(foe *f, const fault *one)
 {
-    pid_t pid = NONE;
-    const uint32_t rank = target(f, one, &pid);
+    muster_info info;
     double hold = 0;
     char words[64];
+    pid_t pid;
 
-    if (rank == 0)
+    if (!target(f, one, &info) || info.pid <= 1)
         return;
+    pid = (pid_t)info.pid;
     if (one->kind == FAULT_PAUSE)
         hold = 20 + (double)f->heartbeat_ms * one->amount / 1000 * 0.4;
     if (one->kind == FAULT_STOP)
         hold = (double)f->heartbeat_ms + 1500 + one->amount;
     snprintf(words, sizeof(words), "pid %d for %.0f ms", (int)pid, hold);
-    book_fault(f->book, one->kind, rank, words);
-    if (one->kind == FAULT_KILL) {
-        kill(pid, SIGKILL);
+    book_fault(f->book, one->kind, info.rank, info.incarnation, words);
+    if (one->kind == FAULT_KILL || one->kind == FAULT_DRAIN) {
+        kill(pid, one->kind == FAULT_KILL ? SIGKILL : SIGTERM);
     } else {
         kill(pid, SIGSTOP);
         undo_later(f, hold, pid);
@@ -81,32 +78,33 @@ static void make(foe *f, const fault *one)
     case FAULT_KILL:
     case FAULT_PAUSE:
     case FAULT_STOP:
+    case FAULT_DRAIN:
         harm(f, one);
         return;
     case FAULT_CUT:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         relay_cut_one(f->way, one->target);
         return;
     case FAULT_CUT_ALL:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         relay_cut(f->way);
         return;
     case FAULT_CUT_LATER:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         relay_cut_after(f->way, 1 + (uint64_t)one->amount * one->amount);
         return;
     case FAULT_GARBLE:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         relay_garble(f->way);
         return;
     case FAULT_FREEZE:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         relay_freeze(f->way);
         undo_later(f, 20 + (double)f->heartbeat_ms * one->amount / 1000 * 0.3,
                    0);
         return;
     case FAULT_FLOOD:
-        book_fault(f->book, one->kind, 0, "");
+        book_fault(f->book, one->kind, 0, 0, "");
         strangers_flood(f->crowd, one->target);
         return;
     case FAULTS:

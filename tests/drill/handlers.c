@@ -40,7 +40,8 @@ static void count(const muster_ctx *ctx, const job *j)
     uint64_t old = atomic_load(&cells[j->id % JOBS]), now;
 
     do
-        now = cell_count(old) == 0 ? (uint64_t)muster_ctx_rank(ctx) << 8 | 1
+        now = cell_count(old) == 0 ? cell_first(muster_ctx_rank(ctx),
+                                                muster_ctx_incarnation(ctx))
                                    : old + (cell_count(old) < 255);
     while (!atomic_compare_exchange_weak(&cells[j->id % JOBS], &old, now));
 }

@@ -8,10 +8,15 @@ static const struct {
     const char *name;
     uint32_t weight;
 } kinds[FAULTS] = {
-    [FAULT_KILL] = {"kill", 30},      [FAULT_PAUSE] = {"pause", 18},
-    [FAULT_STOP] = {"stop", 4},       [FAULT_CUT] = {"cut", 16},
-    [FAULT_CUT_ALL] = {"cut-all", 3}, [FAULT_CUT_LATER] = {"cut-later", 5},
-    [FAULT_GARBLE] = {"garble", 8},   [FAULT_FREEZE] = {"freeze", 4},
+    [FAULT_KILL] = {"kill", 10},
+    [FAULT_PAUSE] = {"pause", 22},
+    [FAULT_STOP] = {"stop", 3},
+    [FAULT_DRAIN] = {"drain", 5},
+    [FAULT_CUT] = {"cut", 22},
+    [FAULT_CUT_ALL] = {"cut-all", 4},
+    [FAULT_CUT_LATER] = {"cut-later", 8},
+    [FAULT_GARBLE] = {"garble", 10},
+    [FAULT_FREEZE] = {"freeze", 4},
     [FAULT_FLOOD] = {"flood", 12},
 };
 

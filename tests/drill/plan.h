@@ -9,6 +9,7 @@ typedef enum fault_kind {
     FAULT_KILL,      /* SIGKILL to a worker                              */
     FAULT_PAUSE,     /* SIGSTOP, and SIGCONT within the heartbeat time   */
     FAULT_STOP,      /* SIGSTOP for longer than that                     */
+    FAULT_DRAIN,     /* SIGTERM to a worker                              */
     FAULT_CUT,       /* one connection is reset                          */
     FAULT_CUT_ALL,   /* all of them at once                              */
     FAULT_CUT_LATER, /* all of them, after so many bytes: in a message   */

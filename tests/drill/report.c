@@ -10,7 +10,7 @@ typedef struct named_spans {
     spans *s;
 } named_spans;
 
-#define SPANS 5
+#define SPANS 6
 
 static void all_spans(book *b, named_spans *all)
 {
@@ -18,6 +18,7 @@ static void all_spans(book *b, named_spans *all)
         {"noticed_killed", "killed, noticed", &b->noticed_kill},
         {"noticed_silent", "silent, noticed", &b->noticed_stop},
         {"replaced", "fault to replacement ready", &b->replaced},
+        {"replaced_at_once", "  of those not held back", &b->at_once},
         {"back", "cut to ready again", &b->back},
         {"next_good", "fault to the next good result", &b->next_good},
     };
@@ -54,9 +55,9 @@ static void print_text(const report *r, book *b, traffic *t)
     printf("\n  descriptors  %d before, %d when all were ready, %d at the end "
            "(%d pairs in the relay), %d after\n",
            r->fds_before, r->fds_full, r->fds_last, r->relayed, r->fds_after);
-    printf("  memory       %" PRId64 " KiB, then %" PRId64
-           " KiB: %.0f a minute, %.2f for each worker lost\n",
-           r->kib_first, r->kib_last, r->kib_per_minute, r->kib_per_lost);
+    printf("  memory       %" PRId64 " KiB in use when all were ready, %" PRId64
+           " KiB at the end; %" PRId64 " and %" PRId64 " KiB resident\n",
+           r->in_use_first, r->in_use_last, r->kib_first, r->kib_last);
     printf("  processes    %d left\n", r->orphans);
 }
 
@@ -96,8 +97,8 @@ static void print_json(const report *r, book *b, traffic *t)
     }
     cJSON_AddNumberToObject(top, "descriptors_before", r->fds_before);
     cJSON_AddNumberToObject(top, "descriptors_after", r->fds_after);
-    cJSON_AddNumberToObject(top, "kib_per_minute", r->kib_per_minute);
-    cJSON_AddNumberToObject(top, "kib_per_lost", r->kib_per_lost);
+    cJSON_AddNumberToObject(top, "kib_in_use_first", (double)r->in_use_first);
+    cJSON_AddNumberToObject(top, "kib_in_use_last", (double)r->in_use_last);
     cJSON_AddNumberToObject(top, "orphans", r->orphans);
     cJSON_AddNumberToObject(top, "wrong", atomic_load(&b->nfailed));
     text = cJSON_Print(top);

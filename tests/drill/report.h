@@ -15,8 +15,8 @@ typedef struct report {
     int64_t heartbeat_ms;
     int relayed; /* pairs open in the relay at the end */
     int fds_before, fds_full, fds_last, fds_after; /* -1: not known */
-    int64_t kib_first, kib_last;
-    double kib_per_minute, kib_per_lost;
+    int64_t kib_first, kib_last;                   /* resident */
+    int64_t in_use_first, in_use_last; /* KiB, while nothing was to do */
     int orphans;
     const char *command; /* what repeats it */
 } report;

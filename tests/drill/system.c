@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,17 @@ int64_t system_memory_kib(void)
     if (f != NULL)
         fclose(f);
     return kib;
+}
+
+int64_t system_in_use_kib(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return -1; /* their malloc does not say */
+#else
+    const struct mallinfo2 all = mallinfo2();
+
+    return (int64_t)((all.uordblks + all.hblkhd) / 1024);
+#endif
 }
 
 static int has_word(const char *pid, const char *word)

@@ -8,6 +8,8 @@
 int system_descriptors(void);
 /* Private memory of this process in KiB; -1: cannot tell. */
 int64_t system_memory_kib(void);
+/* What malloc has handed out and not got back, in KiB; -1: cannot tell. */
+int64_t system_in_use_kib(void);
 /* Processes with `word` in their environment, without this one. */
 int system_processes(const char *word);
 

@@ -238,7 +238,8 @@ static void some_posts(driver *d)
         if (rank == MUSTER_ANY)
             continue;
         j.id = new_ids(t, 1, JOB_POST);
-        atomic_store(&t->posted[j.id % JOBS], (uint16_t)rank);
+        atomic_store(&t->posted[j.id % JOBS],
+                     rank << 20 | book_incarnation(t->book, rank));
         if (muster_post(t->m, rank, "twist", &j, sizeof(j), &err) != MUSTER_OK)
             book_wrong(t->book, "post: %s", err.text);
         else
@@ -342,13 +343,11 @@ static void map_some(driver *d)
     const uint32_t n = 1 + plan_below(&d->random, ITEMS_MAX);
     const uint32_t us = plan_below(&d->random, 1000);
     const uint64_t id = new_ids(t, n, JOB_NONE);
-    const unsigned none = atomic_load(&t->book->none_ready);
     muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
     muster_item items[ITEMS_MAX];
     job jobs[ITEMS_MAX];
     muster_results *all = NULL;
     muster_error err = {0};
-    uint32_t nready, nalive;
     muster_err rc;
 
     doing(d, "map");
@@ -361,13 +360,9 @@ static void map_some(driver *d)
     o.batch = plan_below(&d->random, 2);
     o.lost_retries = 1000;
     o.timeout_ms = t->limit_ms;
-    book_state(t->book, &nready, &nalive);
     rc = muster_map(t->m, "twist", &o, &all, &err);
     if (rc == MUSTER_OK)
         judge_items(t, id, n, all);
-    else if (rc == MUSTER_EWORKER &&
-             (nready == 0 || atomic_load(&t->book->none_ready) != none))
-        atomic_fetch_add(&t->refused[WORK_MAP_ITEMS], 1);
     else
         book_wrong(t->book, "map of %u items from %" PRIu64 ": %s: %s", n, id,
                    muster_strerror(rc), err.text);
@@ -385,6 +380,9 @@ static void judge_broadcast(traffic *t, uint64_t id, uint64_t sum,
                        all->items[i - 1].rank);
         if (one->code == MUSTER_ELOST)
             atomic_fetch_add(&t->lost[WORK_BROADCASTS], 1);
+        else if (one->code == MUSTER_EWORKER &&
+                 strstr(one->text, "did not begin") != NULL)
+            atomic_fetch_add(&t->refused[WORK_BROADCASTS], 1);
         else if (one->code != MUSTER_OK)
             book_wrong(t->book, "broadcast: rank %u: %s", one->rank, one->text);
         else if (right(t, "broadcast", id, sum, one->data, one->len))
@@ -455,13 +453,13 @@ static void *drive(void *arg)
 
 bool traffic_start(traffic *t, uint64_t seed)
 {
-    unsigned char *at = mmap(NULL, 3 * JOBS, PROT_READ | PROT_WRITE,
+    unsigned char *at = mmap(NULL, 5 * JOBS, PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (at == MAP_FAILED)
         return false;
-    t->posted = (_Atomic uint16_t *)(void *)at;
-    t->kinds = (_Atomic uint8_t *)(at + 2 * JOBS);
+    t->posted = (_Atomic uint32_t *)(void *)at;
+    t->kinds = (_Atomic uint8_t *)(at + 4 * JOBS);
     for (int i = 0; i < TRAFFIC_THREADS; i++) {
         driver *d = &t->drivers[i];
 
@@ -499,28 +497,32 @@ void traffic_watch(traffic *t)
 
 static void audit_one(traffic *t, uint64_t id)
 {
-    const uint32_t to = atomic_load(&t->posted[id % JOBS]);
+    const uint32_t posted = atomic_load(&t->posted[id % JOBS]);
+    const uint32_t to = posted >> 20, incarnation = posted & 0xfffff;
     const uint8_t kind = atomic_load(&t->kinds[id % JOBS]);
     const uint64_t cell = atomic_load(&t->cells[id % JOBS]);
     const uint64_t ran = cell_count(cell);
 
     if (kind == JOB_POST && ran == 0) {
         atomic_fetch_add(&t->lost[WORK_POSTS], 1);
-        if (!book_troubled(t->book, to))
+        /* or to its successor, which the book did not know yet */
+        if (!book_left(t->book, to, incarnation) &&
+            !book_left(t->book, to, incarnation + 1))
             book_wrong(t->book,
-                       "post %" PRIu64 " to worker %u, which nothing befell, "
-                       "did not run",
-                       id, to);
+                       "post %" PRIu64 " to worker %u.%u, which nothing "
+                       "befell, did not run",
+                       id, to, incarnation);
     }
     if (kind == JOB_LINES_OK && atomic_load(&t->book->said[id % JOBS]) != LINES)
         book_wrong(t->book, "job %" PRIu64 " printed %d lines; %d came", id,
                    LINES, atomic_load(&t->book->said[id % JOBS]));
     if (kind == JOB_ITEM_OK) {
-        if (ran == 0 || (ran > 1 && !book_troubled(t->book, cell_rank(cell))))
+        if (ran == 0 || (ran > 1 && !book_lost(t->book, cell_rank(cell),
+                                               cell_incarnation(cell))))
             book_wrong(t->book,
                        "map: job %" PRIu64 " ran %" PRIu64
-                       " times, first on worker %u",
-                       id, ran, cell_rank(cell));
+                       " times, first on worker %u.%u",
+                       id, ran, cell_rank(cell), cell_incarnation(cell));
     } else if (kind != JOB_NONE && ran > 1) {
         book_wrong(t->book, "job %" PRIu64 " ran %" PRIu64 " times", id, ran);
     }

@@ -45,7 +45,7 @@ struct traffic {
     _Atomic uint64_t next_id;
     atomic_ullong done[WORKS], lost[WORKS], refused[WORKS];
     _Atomic uint8_t *kinds;   /* of each id, see traffic.c */
-    _Atomic uint16_t *posted; /* of each post: to whom     */
+    _Atomic uint32_t *posted; /* of each post: to whom     */
     driver drivers[TRAFFIC_THREADS];
     int ndrivers;
 };

@@ -19,7 +19,7 @@ typedef struct answer {
 } answer;
 
 /* One for each id, in memory that the workers of one machine share: how often
- * the job ran, and the first rank that ran it. */
+ * the job ran, and who ran it first. */
 #define JOBS ((uint64_t)1 << 25)
 typedef _Atomic uint64_t job_cell;
 
@@ -30,7 +30,17 @@ static inline uint64_t cell_count(uint64_t cell)
 
 static inline uint32_t cell_rank(uint64_t cell)
 {
-    return (uint32_t)(cell >> 8 & 0xffffff);
+    return (uint32_t)(cell >> 8 & 0xffff);
+}
+
+static inline uint32_t cell_incarnation(uint64_t cell)
+{
+    return (uint32_t)(cell >> 24);
+}
+
+static inline uint64_t cell_first(uint32_t rank, uint32_t incarnation)
+{
+    return (uint64_t)incarnation << 24 | (uint64_t)(rank & 0xffff) << 8 | 1;
 }
 
 static inline uint64_t job_mix(uint64_t x)

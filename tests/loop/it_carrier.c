@@ -30,7 +30,16 @@ typedef struct side {
     mst_incoming *coming[MOST];
 } side;
 
-typedef enum deed { NOTHING, FLIP, CUT, REPEAT, SPLICE, SHUT } deed;
+typedef enum deed {
+    NOTHING,
+    FLIP,
+    CUT,
+    REPEAT,
+    SPLICE,
+    SHUT,
+    STALL, /* from then on he passes nothing */
+    STALLED
+} deed;
 
 /* Two sides, and the man between their streams. */
 typedef struct rig {
@@ -269,6 +278,10 @@ static void one_frame(rig *r, unsigned char *frame, size_t len)
         pass(r->ends[1], frame, len, r);
         return;
     }
+    if (r->deed == STALL) {
+        r->deed = STALLED;
+        return;
+    }
     if (--r->times == 0)
         r->passed++;
     if (r->deed == FLIP)
@@ -286,7 +299,7 @@ static void man_works(rig *r)
 {
     ssize_t n;
 
-    if (r->ends[0] < 0)
+    if (r->ends[0] < 0 || r->deed == STALLED)
         return;
     n = recv(r->ends[0], r->frames + r->have, sizeof(r->frames) - r->have,
              MSG_DONTWAIT);
@@ -505,6 +518,41 @@ static void without_a_stream_it_takes_the_lane(void **state)
     rig_down(r);
 }
 
+/* Nothing moves, and then for long enough. */
+static void one_that_stands_still_is_noticed(void **state)
+{
+    parcel *p = parcel_of(1, 12 * MST_BULK_CHUNK);
+    rig *r = rig_up(MST_SEAL_CHACHA);
+    int64_t now = mst_now_ms();
+
+    (void)state;
+    r->deed = STALL;
+    r->when = 3;
+    r->times = 1;
+    mst_lane_queue(&r->a.lane, &p->out);
+    while (r->deed == STALL)
+        turn(r);
+    for (int i = 0; i < 100; i++) /* what is under way arrives */
+        turn(r);
+    assert_true(mst_carrier_tick(&r->a.carrier, now, 1000));
+    now += 100000; /* this process stood still */
+    assert_true(mst_carrier_tick(&r->a.carrier, now, 1000));
+    for (int i = 0; i < 2; i++)
+        assert_true(mst_carrier_tick(&r->a.carrier, now += 250, 1000));
+    mst_lane_down(&r->a.lane); /* nobody could say that it has something */
+    assert_true(mst_carrier_tick(&r->a.carrier, now += 250, 1000));
+    r->a.lane.up = true;
+    for (int i = 0; i < 3; i++)
+        assert_true(mst_carrier_tick(&r->a.carrier, now += 250, 1000));
+    assert_false(mst_carrier_tick(&r->a.carrier, now += 250, 1000));
+    mst_carrier_off(&r->a.carrier, "nothing moves");
+    until_arrived(r, 1);
+    assert_int_equal(r->b.by_lane, 1);
+    assert_true(mst_carrier_tick(&r->a.carrier, now += 100000, 1000));
+    parcel_free(p);
+    rig_down(r);
+}
+
 static void one_that_is_dropped_hinders_nobody(void **state)
 {
     rig *r = rig_up(MST_SEAL_CHACHA);
@@ -538,6 +586,7 @@ int main(void)
         cmocka_unit_test(one_bad_frame_is_sent_again),
         cmocka_unit_test(after_many_failures_it_takes_the_lane),
         cmocka_unit_test(without_a_stream_it_takes_the_lane),
+        cmocka_unit_test(one_that_stands_still_is_noticed),
         cmocka_unit_test(one_that_is_dropped_hinders_nobody),
     };
 

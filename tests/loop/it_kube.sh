@@ -290,7 +290,7 @@ verdicts() {
     eventually said begun
     pod=$(pod_name 1)
     curl -sf -X DELETE \
-        "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=1" >/dev/null
+        "$url/api/v1/namespaces/demo/pods/$pod?gracePeriodSeconds=4" >/dev/null
     finish
     expect 0 "deleted" "worker 1 drained on SIGTERM" "deleted by someone" \
         "handler nap was interrupted"

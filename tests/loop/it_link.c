@@ -1,4 +1,5 @@
 /* it_link.c - links that are cut, and links that stand still. */
+#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "rig.h"
 
 #define CALLS 1000
+#define GARBLES 20
 
 static relay *way;
 static char relay_env[64], worker_env[512];
@@ -207,6 +209,45 @@ static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
     rig_down(&r);
 }
 
+static int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* Either way it is a cut at once, long before silence would tell; and the
+ * connection that was garbled is closed. */
+static void a_bit_that_flips_is_a_cut_and_no_more(void **state)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+    rig *r = relayed(1, 60000);
+    const pid_t pid = rig_pid(r, 1);
+    const int fds = open_descriptors();
+
+    (void)state;
+    for (int i = 0; i < GARBLES; i++) {
+        const int64_t began = rig_now_ms();
+
+        relay_garble(way);
+        assert_code(rig_call(r, 1, "echo", "hello", RIG_WAIT_MS), MUSTER_OK,
+                    r->err);
+        assert_string_equal(r->answer, "hello");
+        assert_within("a call on a garbled link", began, 5000);
+    }
+    assert_int_equal(rig_pid(r, 1), pid);
+    assert_true(relay_connections(way) > GARBLES / 2);
+    while (open_descriptors() > fds && rig_now_ms() < until)
+        poll(NULL, 0, 5);
+    assert_int_equal(open_descriptors(), fds);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +258,7 @@ int main(void)
         relay_test(a_broadcast_does_not_notice_a_cut),
         relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
         relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
+        relay_test(a_bit_that_flips_is_a_cut_and_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

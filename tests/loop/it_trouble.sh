@@ -180,7 +180,7 @@ test_stopped() {
     [ "$(grep -c '^lost:' "$dir/twice_worker.out")" -eq 1 ] ||
         fail "twice_worker: more than one is lost"
     events twice_worker 3
-    said twice_manager out "^lost: worker 1 ended with status 75: it heard \
+    said twice_manager out "^lost: worker [12] ended with status 75: it heard \
 nothing from this manager, which stood still for "
     said twice_manager err 'MANAGER-PAUSED ms='
     never_said twice_manager out 'was silent|the manager was silent'

@@ -45,3 +45,9 @@ target_sources(it_resume PRIVATE ../support/relay.c resume_handlers.c)
 target_compile_definitions(it_resume PRIVATE
     RESUME_HANDLERS="$<TARGET_FILE:resume_handlers>")
 add_dependencies(it_resume resume_handlers)
+test_module(bulk_handlers SOURCE bulk_handlers.c NAME bulk_handlers)
+loop_test(it_bulk 120)
+target_sources(it_bulk PRIVATE ../support/relay.c)
+target_compile_definitions(it_bulk PRIVATE
+    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+add_dependencies(it_bulk bulk_handlers)

@@ -137,11 +137,29 @@ def serve(sock, peer):
             return
 
 
+def shake_hands(sock, context):
+    """Who is refused can read why: closing over unread bytes would reset."""
+    raw = sock.dup()
+    raw.settimeout(5)
+    sock = context.wrap_socket(sock, server_side=True,
+                               do_handshake_on_connect=False)
+    try:
+        sock.do_handshake()
+    except ssl.SSLError:
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(4096):
+            pass
+        raise
+    finally:
+        raw.close()
+    return sock
+
+
 def connection(sock, peer, context):
     reset = False
     try:
         if context is not None:
-            sock = context.wrap_socket(sock, server_side=True)
+            sock = shake_hands(sock, context)
         elif sock.recv(1, socket.MSG_PEEK) == b"\x16":
             sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             sock.shutdown(socket.SHUT_WR)
