@@ -76,9 +76,10 @@ typedef struct mst_bulk {
     uint8_t session[MST_SESSION_BYTES];
     uint32_t rank;   /* of this process */
     uint64_t last;   /* transfer that was begun here */
-    uint64_t sealed; /* bytes, counted for tests */
-    void *spare[16]; /* chunk buffers that were used */
-    unsigned nspare;
+    uint64_t sealed; /* bytes, counted for tests; and those that were sent */
+    uint64_t sent;
+    void *spare[64];       /* chunk buffers that were used */
+    unsigned nspare, most; /* most: while there is not much to do */
 } mst_bulk;
 
 void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
@@ -86,6 +87,7 @@ void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
 void mst_bulk_fini(mst_bulk *bulk);
 void *mst_bulk_chunk(mst_bulk *bulk); /* MST_BULK_CHUNK bytes, or NULL */
 void mst_bulk_spare(mst_bulk *bulk, void *chunk);
+void mst_bulk_most(mst_bulk *bulk, unsigned most); /* that are kept; 0: few */
 
 /* ----------------------------------------------------------- transfer.c */
 

@@ -95,6 +95,7 @@ static bool write_some(mst_pipe *pipe)
         }
         pipe->written += (size_t)n;
         pipe->carrier->progress++;
+        pipe->carrier->bulk->sent += (size_t)n;
         budget -= (size_t)n < budget ? (size_t)n : budget;
         if (pipe->written == MST_BULK_HEAD + pipe->frame.len)
             frame_written(pipe);

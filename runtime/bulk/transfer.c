@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "bulk/bulk.h"
 
-#define SPARE_MOST 16u
+#define SPARE_MOST 16u /* usually */
 
 mst_seal_kind mst_bulk_seal(mst_bulk_mode mode)
 {
@@ -19,6 +19,7 @@ void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
     memset(bulk, 0, sizeof(*bulk));
     bulk->poll = poll;
     bulk->rank = rank;
+    bulk->most = SPARE_MOST;
     memcpy(bulk->session, session, MST_SESSION_BYTES);
 }
 
@@ -36,10 +37,17 @@ void *mst_bulk_chunk(mst_bulk *bulk)
 
 void mst_bulk_spare(mst_bulk *bulk, void *chunk)
 {
-    if (chunk != NULL && bulk->nspare < SPARE_MOST)
+    if (chunk != NULL && bulk->nspare < bulk->most)
         bulk->spare[bulk->nspare++] = chunk;
     else
         mst_free(chunk);
+}
+
+void mst_bulk_most(mst_bulk *bulk, unsigned most)
+{
+    bulk->most = most > 0 ? most : SPARE_MOST;
+    while (bulk->nspare > bulk->most)
+        mst_free(bulk->spare[--bulk->nspare]);
 }
 
 uint32_t mst_bulk_count(uint64_t total)

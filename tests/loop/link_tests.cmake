@@ -51,3 +51,8 @@ target_sources(it_bulk PRIVATE ../support/relay.c)
 target_compile_definitions(it_bulk PRIVATE
     BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
 add_dependencies(it_bulk bulk_handlers)
+loop_test(it_relay 120)
+target_sources(it_relay PRIVATE ../support/relay.c)
+target_compile_definitions(it_relay PRIVATE
+    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+add_dependencies(it_relay bulk_handlers)
