@@ -29,7 +29,7 @@ void mst_kept_begin(mst_relay *relay, uint64_t transfer)
     k->fd = k->watch.fd = -1;
     k->moved_ms = mst_now_ms();
     LIST_INSERT_HEAD(&relay->kept, k, link);
-    mst_bulk_most(relay->carrier->bulk, MST_KEPT);
+    mst_bulk_most(relay->bulk, MST_KEPT);
     mst_relay_wake(relay);
 }
 
@@ -60,7 +60,7 @@ static void drop_first(mst_kept *k)
 {
     struct mst_kept_chunk *chunk = &k->chunks[k->first++ % MST_KEPT];
 
-    mst_bulk_spare(k->relay->carrier->bulk, chunk->body);
+    mst_bulk_spare(k->relay->bulk, chunk->body);
     chunk->body = NULL;
 }
 
@@ -200,7 +200,7 @@ void mst_kept_came(mst_kept *k, int fd)
 
 void *mst_kept_copy(mst_kept *k, const void *sealed, size_t len)
 {
-    void *copy = mst_bulk_chunk(k->relay->carrier->bulk);
+    void *copy = mst_bulk_chunk(k->relay->bulk);
 
     if (copy != NULL)
         memcpy(copy, sealed, len);

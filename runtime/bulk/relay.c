@@ -49,6 +49,7 @@ void mst_relay_init(mst_relay *relay, mst_loop *loop, mst_carrier *carrier,
     memset(relay, 0, sizeof(*relay));
     relay->loop = loop;
     relay->carrier = carrier;
+    relay->bulk = carrier->bulk;
     relay->name = name;
     mst_log_init(&relay->log, MUSTER_LOG_ERROR, NULL, NULL);
     mst_door_init(&relay->door, &relay->log, &door_calls, relay);
@@ -80,7 +81,7 @@ void mst_relay_wake(mst_relay *relay)
     int64_t at_ms = mst_now_ms() + TICK_MS;
 
     if (LIST_EMPTY(&relay->kept))
-        mst_bulk_most(relay->carrier->bulk, 0);
+        mst_bulk_most(relay->bulk, 0);
     if (LIST_EMPTY(&relay->pulls) && LIST_EMPTY(&relay->kept))
         return;
     LIST_FOREACH(p, &relay->pulls, link)

@@ -42,6 +42,7 @@
 struct mst_relay {
     mst_loop *loop;
     mst_carrier *carrier;
+    mst_bulk *bulk;      /* its; the carrier may end before */
     mst_proof_name name; /* ours */
     mst_log log;         /* silent */
     mst_door door;
