@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/sync.h"
 #include "call/reply.h"
 #include "worker.h"
 
@@ -27,6 +28,7 @@ struct muster_future {
     uint32_t target;
     uint16_t depth;
     bool post, taken;
+    bool late; /* its time was over before there was room for it */
     int64_t until_ms;
     size_t bytes;   /* of the request */
     mst_task *heir; /* whose result this becomes, or NULL */
@@ -147,6 +149,10 @@ static void begin(mst_cmd *cmd, void *worker)
         finish_text(f, MUSTER_ECLOSED, "this worker is ending");
     } else if (f->ctx != NULL && atomic_load(&f->ctx->canceled)) {
         finish_text(f, MUSTER_ECANCELED, "its handler was cancelled");
+    } else if (f->late) {
+        finish_text(f, MUSTER_ETIMEOUT,
+                    "too many calls of this worker were outstanding until the "
+                    "deadline");
     } else {
         f->id = mst_pending_add(&w->asking.pending, f) | MST_ID_WORKER;
         if (f->id == MST_ID_WORKER) {
@@ -316,7 +322,7 @@ void mst_asking_init(mst_worker *w)
 
     m->w = w;
     pthread_mutex_init(&m->lock, NULL);
-    pthread_cond_init(&m->room, NULL);
+    mst_cond_init(&m->room);
     mst_await_init(&m->any);
 }
 
@@ -342,16 +348,33 @@ void mst_asking_fini(mst_worker *w)
 
 /* ------------------------------------------------------ handlers' side -- */
 
-/* Wait for room among the outstanding calls; false: it ends. */
+/* With the lock: one more would be more than may be outstanding. */
+static bool is_full(const muster *m, const muster_future *f)
+{
+    return !m->closed && m->ncalls > 0 &&
+           (m->ncalls >= MST_WIRE_CALLS ||
+            m->nbytes + f->bytes > MST_WIRE_ASKED);
+}
+
+/* With the lock; leaves it. What is outstanding may need our place to end. */
+static void wait_for_room(muster *m, muster_future *f)
+{
+    pthread_mutex_unlock(&m->lock);
+    mst_loop_leave();
+    pthread_mutex_lock(&m->lock);
+    while (!f->late && is_full(m, f))
+        f->late = !mst_cond_wait_until(&m->room, &m->lock, f->until_ms);
+}
+
+/* Hand it to the loop, when there is room; false: this worker ends. */
 static bool enter(muster *m, muster_future *f)
 {
-    bool open;
+    bool open, waits;
 
     pthread_mutex_lock(&m->lock);
-    while (
-        !m->closed && m->ncalls > 0 &&
-        (m->ncalls >= MST_WIRE_CALLS || m->nbytes + f->bytes > MST_WIRE_ASKED))
-        pthread_cond_wait(&m->room, &m->lock);
+    waits = is_full(m, f);
+    if (waits)
+        wait_for_room(m, f);
     open = !m->closed;
     if (open) {
         /* with the lock: close finds it in the inbox */
@@ -360,6 +383,8 @@ static bool enter(muster *m, muster_future *f)
         m->nbytes += open ? f->bytes : 0;
     }
     pthread_mutex_unlock(&m->lock);
+    if (waits)
+        mst_loop_enter();
     return open;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/large.h"
 #include "worker.h"
 
 #define FIGURES_MS 1000 /* between two, while a handler runs */
@@ -76,6 +77,7 @@ void mst_worker_beat(void *worker, mst_timer *timer)
         (now - w->told_ms >= every && !TAILQ_EMPTY(&w->tasks)))
         mst_worker_tell(w);
     mst_bulking_tick(w, now);
+    mst_large_tick(now);
     w->due_ms = now + every;
     mst_loop_time(&w->loop, timer, w->due_ms);
 }

@@ -510,6 +510,7 @@ static void forget(mst_worker *w)
     w->output_room = 0;
     mst_asking_lost(w, MUSTER_ELOST, "the link to the manager was cut");
     mst_blobs_clear(&w->blobs); /* the manager puts them again */
+    mst_dial_forget(&w->dial);  /* results that wait there are in tasks */
     for (task = TAILQ_FIRST(&w->tasks); task != NULL; task = next) {
         next = TAILQ_NEXT(task, all);
         atomic_store(&task->job.ctx.canceled, true);
@@ -517,7 +518,6 @@ static void forget(mst_worker *w)
         if (!task->job.running)
             task_free(w, task);
     }
-    mst_dial_forget(&w->dial);
 }
 
 static void on_goaway(mst_worker *w, const mst_record *r)

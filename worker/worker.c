@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,7 +19,9 @@
 #include "crash.h"
 #include "output.h"
 
-#define TICK_MS 100      /* while there is no connection            */
+#define TICK_MS 100 /* while there is no connection            */
+#define AGAIN_MS 20 /* after an attempt that was cut, then twice as long */
+#define AGAIN_MOST_MS 1000
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
 #define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
 #define LINGER_MS 2000 /* the last results, at the end            */
@@ -114,6 +117,42 @@ static void look_for_end(mst_worker *w)
         mst_worker_end(w, MST_EXIT_SIGNAL + SIGTERM, "terminated by SIGTERM");
 }
 
+/* At once after a cut, then later and later: all workers of a manager that
+ * cannot take them must not keep it from doing so. */
+static int64_t pause_before(unsigned attempt)
+{
+    int64_t ms = AGAIN_MS;
+
+    if (attempt == 0)
+        return 0;
+    while (--attempt > 0 && ms < AGAIN_MOST_MS)
+        ms *= 2;
+    if (ms > AGAIN_MOST_MS)
+        ms = AGAIN_MOST_MS;
+    return ms / 2 + randombytes_uniform((uint32_t)(ms / 2 + 1));
+}
+
+/* The next epoch, when it is time for it. */
+static void dial_again(mst_worker *w, int64_t now)
+{
+    int64_t at = now + TICK_MS;
+    muster_error err;
+
+    if (w->dial.state == MST_DIAL_CUT) {
+        mst_dial_close(&w->dial, 0);
+        w->again_ms = now + pause_before(w->attempts);
+    }
+    if (w->dial.state == MST_DIAL_OFF ? now >= w->again_ms
+                                      : now - w->dial.began_ms > ATTEMPT_MS) {
+        w->attempts++;
+        if (mst_dial_next(&w->dial, &err) != MUSTER_OK)
+            mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
+    } else if (w->dial.state == MST_DIAL_OFF && w->again_ms < at) {
+        at = w->again_ms;
+    }
+    mst_loop_time(&w->loop, &w->tick, at);
+}
+
 /* The connection ended, or an attempt did: begin the next epoch, or give up. */
 static void look_at_connection(mst_worker *w)
 {
@@ -121,10 +160,10 @@ static void look_at_connection(mst_worker *w)
     const int64_t patience = w->heartbeat_ms > 0 ? w->heartbeat_ms : GIVE_UP_MS;
     const char *address =
         w->cookie.addresses[w->dial.turn % w->cookie.naddresses];
-    muster_error err;
 
     if (w->dial.state == MST_DIAL_ON) {
         w->away_ms = 0;
+        w->attempts = 0;
         return;
     }
     if (w->away_ms == 0)
@@ -149,14 +188,7 @@ static void look_at_connection(mst_worker *w)
                        (double)patience / 1000);
         return;
     }
-    if (w->dial.state == MST_DIAL_CUT)
-        mst_dial_close(&w->dial, 0);
-    if (w->dial.state != MST_DIAL_HELLO ||
-        now - w->dial.began_ms > ATTEMPT_MS) {
-        if (mst_dial_next(&w->dial, &err) != MUSTER_OK)
-            mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
-    }
-    mst_loop_time(&w->loop, &w->tick, now + TICK_MS);
+    dial_again(w, now);
 }
 
 static void look(mst_worker *w)

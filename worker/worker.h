@@ -105,7 +105,9 @@ typedef struct mst_worker {
     TAILQ_HEAD(, mst_task) tasks, held;
     mst_task *incoming; /* its request is not complete yet */
     mst_ending ending;
-    int64_t away_ms; /* since when there is no connection */
+    int64_t away_ms;   /* since when there is no connection */
+    int64_t again_ms;  /* when the next attempt is due, after a cut one */
+    unsigned attempts; /* in a row that were not welcome */
     int64_t heartbeat_ms, grace_ms;
     int64_t told_ms, due_ms; /* figures went out; the next tick is due */
     mst_meter meter;

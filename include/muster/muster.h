@@ -248,7 +248,8 @@ MUSTER_API const char *muster_session(const muster *m);
  * successor when there is nobody else. One that did not live for 5 s makes the
  * next one wait, twice as long each time. When options.replace of them were
  * started and one more worker is lost, the run is over: every operation,
- * outstanding or later, ends with MUSTER_EQUORUM and says what was lost last.
+ * outstanding or later, ends with MUSTER_EQUORUM and says what was lost last
+ * (of a broadcast that is outstanding, each part that was).
  * Those that are removed are not replaced.
  *
  * Thread:  any. Several launches may run at once.

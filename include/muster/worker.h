@@ -25,8 +25,10 @@
  * from memory and has no directory.
  *
  * Threads: a worker runs `threads` handlers at a time (1 unless asked for
- * otherwise), each on a thread of its own. Module globals are per worker; with
- * more than one thread they are shared and need a lock.
+ * otherwise), each on a thread that has nothing else to do meanwhile: one of a
+ * pool, or the one that read the call, so two calls need not meet the same
+ * one. Module globals are per worker; with more than one thread they are
+ * shared and need a lock.
  */
 #ifndef MUSTER_WORKER_H
 #define MUSTER_WORKER_H
@@ -207,7 +209,7 @@ MUSTER_API void muster_register_(muster_entry_ *entry);
  *
  *   argc, argv   the program's; options are those of muster-worker(1)
  *
- * Thread:  the main thread; handlers run on others.
+ * Thread:  the main thread; handlers run on others, and on it.
  * Success: 0: the manager ended us.
  * Errors:  the process's exit status, see muster-worker --help; the reason
  *          was printed to standard error as one line.

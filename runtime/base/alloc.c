@@ -3,11 +3,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
-#define LARGE (2 * HUGE_PAGE)
+#include "base/large.h"
 
 static atomic_long fuse; /* 0: off; 1: fails now */
 
@@ -68,19 +66,15 @@ char *mst_strdup(const char *text)
 
 void *mst_alloc_large(size_t bytes)
 {
-    void *p;
-
-    if (bytes < LARGE)
+    if (bytes < MST_LARGE)
         return mst_alloc(bytes);
-    if (mst_alloc_fails() || posix_memalign(&p, HUGE_PAGE, bytes) != 0)
-        return NULL;
-    (void)madvise(p, bytes, MADV_HUGEPAGE); /* only faster */
-    return p;
+    return mst_alloc_fails() ? NULL : mst_large_get(bytes);
 }
 
 void mst_free(void *p)
 {
-    free(p);
+    if (!mst_large_keep(p))
+        free(p);
 }
 
 void mst_drop(void *pp)

@@ -12,7 +12,8 @@ void *mst_alloc(size_t bytes); /* not cleared                     */
 void *mst_calloc(size_t n, size_t bytes);
 void *mst_realloc(void *p, size_t bytes);
 char *mst_strdup(const char *text); /* NULL in, NULL out               */
-/* For payloads: what is large lies in huge pages where the kernel has them. */
+/* For payloads: what is large lies in huge pages where the kernel has them,
+ * and is kept for the next one, see large.h. */
 void *mst_alloc_large(size_t bytes);
 /* At a multiple of `align`, a power of two; mst_free. */
 void *mst_alloc_aligned(size_t align, size_t bytes);

@@ -233,11 +233,14 @@ static uint64_t read_rss(const mst_meter *m)
 {
     char text[256];
     const char *second;
+    uint64_t pages;
 
     if (!look(m->statm, text, sizeof(text)))
         return MST_UNKNOWN;
     second = strchr(text, ' ');
-    return second != NULL ? number(second) * m->page_bytes : MST_UNKNOWN;
+    pages = second != NULL ? number(second) : MST_UNKNOWN;
+    return pages < MST_UNKNOWN / m->page_bytes ? pages * m->page_bytes
+                                               : MST_UNKNOWN;
 }
 
 uint64_t mst_meter_oom_kills(const mst_meter *m)

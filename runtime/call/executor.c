@@ -124,7 +124,7 @@ static void run_one(mst_executor *x, unsigned depth, bool soon)
     x->begun[depth]++;
     x->nbegun++;
     x->nrunning++;
-    pthread_mutex_unlock(&x->lock);
+    unlock_and_wake(x, offer(x)); /* two that were told may have been one */
     mst_loop_on_wait(&waits);
     mst_run(job);
     mst_loop_on_wait(NULL);

@@ -250,29 +250,31 @@ static void deliver(mst_hub *hub, const mst_route *route, zmq_msg_t *body)
                        zmq_msg_data(body), zmq_msg_size(body));
 }
 
-/* False: there was no message. */
+/* False: there was no message. Nobody sends more than one part, but CURVE does
+ * not seal the mark that says so: each part is a message. */
 static bool read_message(mst_hub *hub)
 {
     mst_route route;
     zmq_msg_t body;
     const int n =
         zmq_recv(hub->router, route.id, sizeof(route.id), ZMQ_DONTWAIT);
-    bool more;
+    bool more = true;
 
     if (n < 0) {
         hub->quiet = errno == EAGAIN;
         return false;
     }
-    zmq_msg_init(&body);
-    if (zmq_msg_recv(&body, hub->router, ZMQ_DONTWAIT) < 0) {
+    while (more) {
+        zmq_msg_init(&body);
+        if (zmq_msg_recv(&body, hub->router, ZMQ_DONTWAIT) >= 0) {
+            more = zmq_msg_more(&body) != 0;
+            if (n == (int)sizeof(route.id))
+                deliver(hub, &route, &body);
+        } else {
+            more = false;
+        }
         zmq_msg_close(&body);
-        return true;
     }
-    more = zmq_msg_more(&body) != 0;
-    if (n == (int)sizeof(route.id) && !more)
-        deliver(hub, &route, &body);
-    zmq_msg_close(&body);
-    skip_rest(hub->router, more);
     return true;
 }
 

@@ -58,7 +58,7 @@ typedef struct mst_hub {
     int64_t hello_ms; /* from a connection to HELLO */
     bool side;        /* ZAP or the monitor may have something */
     /* ROUTER was empty, and has not been used since: what comes makes its
-     * descriptor readable, so to ask again would be system calls for nothing. */
+     * descriptor readable: to ask again would be system calls for nothing. */
     bool quiet;
 } mst_hub;
 

@@ -325,13 +325,13 @@ void mst_loop_on_wait(const mst_wait_calls *calls)
     on_wait = calls != NULL ? *calls : (mst_wait_calls){NULL, NULL, NULL};
 }
 
-static void leave(void)
+void mst_loop_leave(void)
 {
     if (on_wait.leave != NULL)
         on_wait.leave(on_wait.arg);
 }
 
-static void enter(void)
+void mst_loop_enter(void)
 {
     if (on_wait.enter != NULL)
         on_wait.enter(on_wait.arg);
@@ -343,7 +343,7 @@ bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
     const int64_t start_ms = mst_now_ms();
     bool drove = false, done;
 
-    leave();
+    mst_loop_leave();
     pthread_mutex_lock(&loop->lock);
     if (may_drive)
         loop->wanted++;
@@ -363,7 +363,7 @@ bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,
         unpark(loop);
     done = await->done;
     pthread_mutex_unlock(&loop->lock);
-    enter();
+    mst_loop_enter();
     return done;
 }
 
@@ -372,12 +372,12 @@ bool mst_loop_wait_for(mst_loop *loop, mst_await *await,
 {
     bool is;
 
-    leave();
+    mst_loop_leave();
     pthread_mutex_lock(&loop->lock);
     while (!(is = ready(arg)) &&
            (until_ms == MST_NEVER || mst_now_ms() < until_ms))
         wait_for_driver(loop, await, until_ms, false);
     pthread_mutex_unlock(&loop->lock);
-    enter();
+    mst_loop_enter();
     return is;
 }

@@ -97,8 +97,8 @@ bool mst_loop_is_over(const mst_loop *loop);
 /* Any thread: it has happened; wakes those who wait. */
 void mst_loop_done(mst_loop *loop, mst_await *await);
 
-/* What this thread does before and after it waits in the two functions below:
- * a handler leaves its place to another. NULL: nothing. */
+/* What this thread does before and after it waits in mst_loop_await and
+ * mst_loop_wait_for: a handler leaves its place to another. NULL: nothing. */
 typedef struct mst_wait_calls {
     void (*leave)(void *arg);
     void (*enter)(void *arg);
@@ -106,6 +106,10 @@ typedef struct mst_wait_calls {
 } mst_wait_calls;
 
 void mst_loop_on_wait(const mst_wait_calls *calls);
+
+/* The same around a wait of another kind; no lock may be held. */
+void mst_loop_leave(void);
+void mst_loop_enter(void);
 
 /* Any thread: wait until it has happened; false: the deadline came first. */
 bool mst_loop_await(mst_loop *loop, mst_await *await, int64_t until_ms,

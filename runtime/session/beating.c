@@ -1,6 +1,7 @@
 /* beating.c - heartbeats: who was silent for too long, and whether it was us
  * who stood still. */
 #include "base/clock.h"
+#include "base/large.h"
 #include "session/session.h"
 
 static void beat_one(mst_member *w, int64_t now)
@@ -43,6 +44,12 @@ static int64_t tick_ms(const muster *m)
     return timeout > 0 ? timeout / 4 : 1000;
 }
 
+/* Not in the future: it may have happened since we woke up. */
+static int64_t later(int64_t at_ms, int64_t by_ms, int64_t now)
+{
+    return at_ms + by_ms < now ? at_ms + by_ms : now;
+}
+
 /* A tick that is late by another: it was us who stood still, and nobody else
  * is to blame for the silence. */
 void mst_link_awake(muster *m)
@@ -56,8 +63,8 @@ void mst_link_awake(muster *m)
     mst_log_line(&m->log, MUSTER_LOG_WARN, "MANAGER-PAUSED", "ms=%lld",
                  (long long)paused);
     TAILQ_FOREACH (w, &m->all, of_all) {
-        w->lane.heard_ms += paused;
-        w->cut_ms += paused;
+        w->lane.heard_ms = later(w->lane.heard_ms, paused, now);
+        w->cut_ms = later(w->cut_ms, paused, now);
     }
     m->last_tick_ms = now - every;
     m->paused_ms = paused;
@@ -77,6 +84,7 @@ void mst_link_tick(void *arg, mst_timer *timer)
         mst_bulking_tick(w, now);
     }
     mst_door_tick(&m->door, now);
+    mst_large_tick(now);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + tick_ms(m));
 }

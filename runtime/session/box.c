@@ -60,7 +60,9 @@ int64_t mst_box_ran_ms(const mst_member *w, uint64_t id)
 char *mst_box_words(const mst_member *w, char *text, size_t bytes)
 {
     const mst_box *b = &w->box;
-    const bool limited = b->usage.limit != 0 && b->usage.limit != MST_UNKNOWN;
+    const bool limited = b->usage.memory != MST_UNKNOWN &&
+                         b->usage.limit != 0 && b->usage.limit != MST_UNKNOWN;
+    const uint64_t memory_used = limited ? b->usage.memory : b->usage.rss;
     char handler[128] = "", memory[64] = "", used[16], limit[16];
 
     text[0] = '\0';
@@ -69,11 +71,10 @@ char *mst_box_words(const mst_member *w, char *text, size_t bytes)
     if (b->handler[0] != '\0')
         snprintf(handler, sizeof(handler), "handler %s ran for %.1f s",
                  b->handler, (double)b->running_ms / 1000);
-    if (b->usage.memory != MST_UNKNOWN)
+    if (memory_used != MST_UNKNOWN)
         snprintf(memory, sizeof(memory), "%smemory %s%s%s",
                  handler[0] != '\0' ? ", " : "",
-                 mst_bytes_text(limited ? b->usage.memory : b->usage.rss, used),
-                 limited ? " of " : "",
+                 mst_bytes_text(memory_used, used), limited ? " of " : "",
                  limited ? mst_bytes_text(b->usage.limit, limit) : "");
     if (handler[0] != '\0' || memory[0] != '\0')
         snprintf(text, bytes, "; when last heard, %s%s", handler, memory);

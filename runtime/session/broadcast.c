@@ -103,6 +103,11 @@ void mst_group_begin(mst_cmd *cmd, void *arg)
         mst_loop_done(&g->m->loop, &g->await);
         return;
     }
+    if (g->m->spent != NULL) {
+        g->rc = mst_fail(&g->error, MUSTER_EQUORUM, "%s", g->m->spent);
+        mst_loop_done(&g->m->loop, &g->await);
+        return;
+    }
     n = choose(g, &ranks);
     if (n == 0) {
         mst_loop_done(&g->m->loop, &g->await);

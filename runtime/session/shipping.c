@@ -145,8 +145,8 @@ static void begin_ship(mst_cmd *cmd, void *arg)
         g->ship = NULL;
     else if (news)
         g->rc = g->error.code;
-    if (g->rc != MUSTER_OK ||
-        (!m->closing && (!news || atomic_load(&m->nready) == 0)))
+    if (g->rc != MUSTER_OK || (!m->closing && m->spent == NULL &&
+                               (!news || atomic_load(&m->nready) == 0)))
         mst_loop_done(&m->loop, &g->await); /* nobody has to load it now */
     else
         mst_group_begin(cmd, arg);
@@ -198,7 +198,7 @@ static void begin_drop(mst_cmd *cmd, void *arg)
         if (m->members[i]->bound && !mst_member_takes(m->members[i]) &&
             m->members[i]->state != MUSTER_LEAVING)
             drop_on(m->members[i], g->payload);
-    if (!m->closing && atomic_load(&m->nready) == 0)
+    if (!m->closing && m->spent == NULL && atomic_load(&m->nready) == 0)
         mst_loop_done(&m->loop, &g->await);
     else
         mst_group_begin(cmd, arg);

@@ -13,18 +13,11 @@ void ours_must(muster_err rc, const muster_error *err, const char *what)
         bench_die("%s: %s: %s", what, muster_strerror(rc), err->text);
 }
 
-static bool plain;
+static const char *bulk; /* NULL: what children of this machine have */
 
 void ours_over_tcp(bool plaintext)
 {
-#ifndef BENCH_HAS_PLAINTEXT
-    if (plaintext)
-        bench_die("this build has no plaintext");
-#endif
-    plain = plaintext;
-    /* what keeps the local launcher from using shared memory */
-    if (setenv("MUSTER_BULK", "tcp", 1) != 0)
-        bench_die("no memory");
+    bulk = plaintext ? "plain" : "sealed";
 }
 
 static void log_line(void *arg, muster_level level, const char *id,
@@ -46,11 +39,7 @@ muster *ours_up(uint32_t nworkers)
     if (options.worker == NULL)
         options.worker = BENCH_WORKER;
     options.on_log = log_line;
-#ifdef BENCH_HAS_PLAINTEXT
-    options.plaintext = plain;
-#else
-    (void)plain;
-#endif
+    options.bulk = bulk;
     ours_must(muster_open(&options, &m, &err), &err, "open");
     ours_must(muster_launch(m, nworkers, nworkers, NULL, &err), &err, "launch");
     ours_must(muster_module_ship(m, BENCH_HANDLERS, &err), &err, "ship");

@@ -24,7 +24,7 @@ void ours_must(muster_err rc, const muster_error *err, const char *what);
 
 /* Runtimes that are opened from here on use TCP for long payloads too, as
  * between Pods, in plaintext or not; without it, children of the local launcher
- * may have something better. Ends the program when this build cannot. */
+ * have something better. */
 void ours_over_tcp(bool plaintext);
 
 /* A runtime whose local workers have loaded the handlers. End it with

@@ -19,7 +19,7 @@ typedef enum bench_side {
     BENCH_NULL,         /* bare libzmq without CURVE                       */
     BENCH_TCP,          /* sockets                                         */
     BENCH_MUSTER_TCP,   /* muster over TCP, sealed, as between Pods        */
-    BENCH_MUSTER_PLAIN, /* the same in plaintext, where the build has that */
+    BENCH_MUSTER_PLAIN, /* the same in plaintext                          */
     BENCH_SIDES
 } bench_side;
 

@@ -56,6 +56,21 @@ void book_news(book *b, const char *format, ...)
     va_end(args);
 }
 
+void book_note(book *b, const char *format, ...)
+{
+    va_list args;
+
+    if (b->log == NULL)
+        return;
+    va_start(args, format);
+    pthread_mutex_lock(&b->lock);
+    fprintf(b->log, "%9.3f s  ", (book_now() - b->began_ms) / 1e3);
+    vfprintf(b->log, format, args);
+    fputc('\n', b->log);
+    pthread_mutex_unlock(&b->lock);
+    va_end(args);
+}
+
 void book_wrong(book *b, const char *format, ...)
 {
     const unsigned at = atomic_fetch_add(&b->nfailed, 1);
@@ -160,10 +175,12 @@ static void ready(book *b, book_worker *w)
     } else if (old != NULL) {
         took = now - (old->fault_ms > 0 ? old->fault_ms : old->lost_ms);
         add_span(&b->replaced, took);
-        if (w->wait_ms == 0)
+        if (old->killed && w->wait_ms == 0)
             add_span(&b->at_once, took);
     }
     w->cut_ms = 0;
+    if (w->ready_ms == 0)
+        w->ready_ms = now;
 }
 
 void book_event(book *b, const muster_event *e)
@@ -243,17 +260,30 @@ void book_log(book *b, muster_level level, const char *id, const char *text)
     if (level <= MUSTER_LOG_WARN && strcmp(id, "POST-FAILED") != 0 &&
         strncmp(id, "WORKER-", 7) != 0)
         book_news(b, "%s %.120s", id, text);
+    else
+        book_note(b, "%s %.120s", id, text);
 }
 
 /* With the lock. */
 static void befalls(book *b, fault_kind kind, book_worker *w)
 {
-    w->killed = kind == FAULT_KILL;
+    w->killed = kind == FAULT_KILL || kind == FAULT_FORCE;
     w->stopped = kind == FAULT_STOP;
-    w->drained = kind == FAULT_DRAIN;
+    w->drained = w->drained || kind == FAULT_DRAIN || kind == FAULT_DELETE;
     if (w->killed || w->stopped || w->drained)
         w->fault_ms = book_now();
     w->stalled_ms = b->stalled_ms;
+}
+
+void book_befalls(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation)
+{
+    book_worker *w;
+
+    pthread_mutex_lock(&b->lock);
+    w = page_of(b, rank, incarnation);
+    if (w != NULL)
+        befalls(b, kind, w);
+    pthread_mutex_unlock(&b->lock);
 }
 
 void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,
@@ -314,6 +344,18 @@ static const book_worker *known(const book *b, uint32_t rank,
     while (w != NULL && w->incarnation != incarnation)
         w = w->before;
     return w;
+}
+
+double book_age_ms(book *b, uint32_t rank, uint32_t incarnation)
+{
+    const book_worker *w;
+    double age;
+
+    pthread_mutex_lock(&b->lock);
+    w = known(b, rank, incarnation);
+    age = w != NULL && w->ready_ms > 0 ? book_now() - w->ready_ms : 0;
+    pthread_mutex_unlock(&b->lock);
+    return age;
 }
 
 bool book_lost(book *b, uint32_t rank, uint32_t incarnation)

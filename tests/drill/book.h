@@ -33,7 +33,7 @@ typedef struct book_worker {
     bool lost, killed, stopped, drained;
     double fault_ms;   /* when it was killed, stopped or told to drain */
     double stalled_ms; /* book.stalled_ms then                         */
-    double lost_ms, cut_ms;
+    double ready_ms, lost_ms, cut_ms; /* the last time; 0: never */
     double wait_ms; /* it was held back for so long, before it was started */
 } book_worker;
 
@@ -68,6 +68,9 @@ void book_wrong(book *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void book_news(book *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* For the log only. */
+void book_note(book *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 void book_event(book *b, const muster_event *e);
 void book_line(book *b, uint32_t rank, const char *line, size_t len);
@@ -76,6 +79,9 @@ void book_log(book *b, muster_level level, const char *id, const char *text);
 /* A fault is about to be made; rank 0: of nobody by name. */
 void book_fault(book *b, fault_kind kind, uint32_t rank, uint32_t incarnation,
                 const char *words);
+/* The same to a worker, that was one of several. */
+void book_befalls(book *b, fault_kind kind, uint32_t rank,
+                  uint32_t incarnation);
 /* A sleep of this process was so much longer than it asked for. What others
  * on this machine take is no delay of ours. */
 void book_stalled(book *b, double ms);
@@ -84,6 +90,8 @@ void book_good(book *b);
 
 /* The latest incarnation of it that was heard of; 0: none. */
 uint32_t book_incarnation(book *b, uint32_t rank);
+/* For how long it has been ready, since it was for the first time; 0: not. */
+double book_age_ms(book *b, uint32_t rank, uint32_t incarnation);
 /* It was lost. */
 bool book_lost(book *b, uint32_t rank, uint32_t incarnation);
 /* It was lost or drained: it may not have begun what it was asked for. */

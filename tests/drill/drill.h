@@ -34,6 +34,7 @@ typedef struct drill {
     book *book;
     traffic traffic;
     foe foe;
+    cluster cluster;
     char cells_env[64], relay_env[64], worker_env[512];
     report report;
 } drill;

@@ -11,17 +11,28 @@
 #include <muster/muster.h>
 
 #include "book.h"
+#include "cluster.h"
 #include "plan.h"
 #include "relay.h"
 #include "strangers.h"
 
 #define FOE_UNDOS 256
 
+/* What is to be done when a fault's time is over. */
+typedef enum foe_undo {
+    UNDO_NONE,
+    UNDO_CONT,
+    UNDO_THAW,
+    UNDO_HEAL,
+    UNDO_API
+} foe_undo;
+
 typedef struct foe {
     muster *m;
     book *book;
-    relay *way;
-    strangers *crowd;
+    relay *way;       /* with children only */
+    strangers *crowd; /* with children only */
+    cluster *cluster; /* with Pods only     */
     const fault *plan;
     size_t nplan;
     int64_t heartbeat_ms;
@@ -30,7 +41,8 @@ typedef struct foe {
     pthread_t thread;
     struct {
         double at_ms;
-        pid_t pid; /* SIGCONT to it; 0: thaw the relay; -1: nothing */
+        foe_undo what;
+        pid_t pid; /* of UNDO_CONT */
     } undos[FOE_UNDOS];
 } foe;
 

@@ -40,9 +40,7 @@ static void count(const muster_ctx *ctx, const job *j)
     uint64_t old = atomic_load(&cells[j->id % JOBS]), now;
 
     do
-        now = cell_count(old) == 0 ? cell_first(muster_ctx_rank(ctx),
-                                                muster_ctx_incarnation(ctx))
-                                   : old + (cell_count(old) < 255);
+        now = cell_more(old, muster_ctx_rank(ctx), muster_ctx_incarnation(ctx));
     while (!atomic_compare_exchange_weak(&cells[j->id % JOBS], &old, now));
 }
 

@@ -18,6 +18,7 @@
 
 #define FDS_MORE 4         /* that a connection may take meanwhile */
 #define SHUT_OUT_MS 16000  /* after that no stranger is left */
+#define POD_MS 120000      /* of a node that was cut off, and of its Pods */
 #define HELD_BACK_MS 30000 /* a successor, at most */
 /* What may be in use at the end and was not at first: what is known of each
  * worker there was, and what is allocated once and kept. */
@@ -46,7 +47,8 @@ static void progress(drill *d)
 static void settle(drill *d)
 {
     const double until = book_now() + (double)d->foe.heartbeat_ms * 2 +
-                         HELD_BACK_MS + 10000 * SLOW;
+                         HELD_BACK_MS + 10000 * SLOW +
+                         (d->on_cluster ? POD_MS : 0);
     uint32_t nready = 0, nalive = 0;
 
     foe_join(&d->foe);
@@ -96,7 +98,7 @@ static void check_spans(drill *d)
     book *b = d->book;
     const double silent = (double)d->foe.heartbeat_ms + 1000.0 * SLOW;
 
-    if (b->stalled_ms > d->report.seconds * 1e3 / 20)
+    if (d->on_cluster || b->stalled_ms > d->report.seconds * 1e3 / 40)
         return;
     if (spans_at(&b->noticed_kill, 0.9) > 50.0 * SLOW)
         book_wrong(b, "killed workers were noticed after %.0f ms (p90)",
@@ -112,11 +114,24 @@ static int settled_descriptors(drill *d)
     const double until = book_now() + SHUT_OUT_MS;
     int n;
 
-    strangers_leave(d->foe.crowd);
+    if (d->foe.crowd != NULL)
+        strangers_leave(d->foe.crowd);
     while ((n = system_descriptors()) > d->report.fds_full + FDS_MORE &&
            book_now() < until)
         poll(NULL, 0, 100);
     return n;
+}
+
+static void check_cluster(drill *d)
+{
+    const double until = book_now() + POD_MS;
+
+    while ((d->report.left = cluster_left(&d->cluster)) != 0 &&
+           book_now() < until)
+        poll(NULL, 0, 500);
+    if (d->report.left != 0)
+        book_wrong(d->book, "%d Pods and Secrets are left", d->report.left);
+    cluster_end(&d->cluster);
 }
 
 static void check_memory(drill *d)
@@ -174,17 +189,15 @@ static void work(drill *d)
     r->fds_last = settled_descriptors(d);
     r->kib_last = system_memory_kib();
     r->in_use_last = system_in_use_kib();
-    r->relayed = relay_open(d->foe.way);
+    r->relayed = d->foe.way != NULL ? relay_open(d->foe.way) : 0;
     atomic_store(&d->book->heard, false);
     muster_close(&d->m);
 }
 
 int main(int argc, char **argv)
 {
-    static drill d = {.seconds = 60,
-                      .every_ms = 100 * SLOW,
-                      .nworkers = 4,
-                      .foe = {.heartbeat_ms = 2000 * SLOW}};
+    static book kept;
+    static drill d = {.book = &kept, .seconds = 60, .nworkers = 4};
     int rc;
 
     drill_options(&d, argc, argv);
@@ -196,6 +209,8 @@ int main(int argc, char **argv)
     work(&d);
     relay_destroy(&d.foe.way);
     strangers_destroy(&d.foe.crowd);
+    if (d.on_cluster)
+        check_cluster(&d);
     check_rest(&d);
     check_memory(&d);
     check_spans(&d);
@@ -205,6 +220,5 @@ int main(int argc, char **argv)
     if (d.log != NULL)
         fclose(d.log);
     book_fini(d.book);
-    free(d.book);
     return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ typedef enum fault_kind {
     FAULT_GARBLE,    /* one byte of what is forwarded next is flipped    */
     FAULT_FREEZE,    /* nothing is forwarded for a moment                */
     FAULT_FLOOD,     /* strangers at the manager's port                  */
+    FAULT_DELETE,    /* kubectl delete pod: SIGTERM, and its grace       */
+    FAULT_FORCE,     /* the same with grace 0                            */
+    FAULT_NODE,      /* one node has no network for a while              */
+    FAULT_API,       /* the API server is killed, and started later      */
     FAULTS
 } fault_kind;
 
@@ -32,7 +37,10 @@ const char *fault_name(fault_kind kind);
 uint64_t plan_next(uint64_t *state);
 uint32_t plan_below(uint64_t *state, uint32_t n);
 
+/* Such faults are made where the workers are children, or Pods. */
+bool plan_has(fault_kind kind, bool pods);
+
 /* n faults, one each `every_ms` or so. NULL: no memory. free() it. */
-fault *plan_create(uint64_t seed, int64_t every_ms, size_t n);
+fault *plan_create(uint64_t seed, int64_t every_ms, size_t n, bool pods);
 
 #endif

@@ -18,7 +18,7 @@ static void all_spans(book *b, named_spans *all)
         {"noticed_killed", "killed, noticed", &b->noticed_kill},
         {"noticed_silent", "silent, noticed", &b->noticed_stop},
         {"replaced", "fault to replacement ready", &b->replaced},
-        {"replaced_at_once", "  of those not held back", &b->at_once},
+        {"replaced_at_once", "  of the killed, not held back", &b->at_once},
         {"back", "cut to ready again", &b->back},
         {"next_good", "fault to the next good result", &b->next_good},
     };
@@ -35,7 +35,8 @@ static void print_text(const report *r, book *b, traffic *t)
            " ms\n\n  faults      ",
            r->seconds, r->seed, r->nworkers, r->heartbeat_ms);
     for (int i = 0; i < FAULTS; i++)
-        printf(" %s %" PRIu64, fault_name((fault_kind)i), b->faults[i]);
+        if (plan_has((fault_kind)i, r->pods))
+            printf(" %s %" PRIu64, fault_name((fault_kind)i), b->faults[i]);
     printf("\n  workers      %u lost, %u cut, %u replaced, %u came back\n",
            atomic_load(&b->nlost), b->ncut, b->replaced.n, b->back.n);
     printf("\n  %-30s %10s %8s %8s\n", "work", "right", "lost", "refused");
@@ -51,7 +52,7 @@ static void print_text(const report *r, book *b, traffic *t)
                spans_at(all[i].s, 1));
     printf("  others had this machine for %.0f ms; killed is without them%s\n",
            b->stalled_ms,
-           b->stalled_ms > r->seconds * 1e3 / 20 ? ", and not judged" : "");
+           b->stalled_ms > r->seconds * 1e3 / 40 ? ", and not judged" : "");
     printf("\n  descriptors  %d before, %d when all were ready, %d at the end "
            "(%d pairs in the relay), %d after\n",
            r->fds_before, r->fds_full, r->fds_last, r->relayed, r->fds_after);
@@ -59,6 +60,8 @@ static void print_text(const report *r, book *b, traffic *t)
            " KiB at the end; %" PRId64 " and %" PRId64 " KiB resident\n",
            r->in_use_first, r->in_use_last, r->kib_first, r->kib_last);
     printf("  processes    %d left\n", r->orphans);
+    if (r->pods)
+        printf("  cluster      %d Pods and Secrets left\n", r->left);
 }
 
 static void print_json(const report *r, book *b, traffic *t)
@@ -75,8 +78,9 @@ static void print_json(const report *r, book *b, traffic *t)
     cJSON_AddNumberToObject(top, "workers_lost", atomic_load(&b->nlost));
     cJSON_AddNumberToObject(top, "workers_cut", b->ncut);
     for (int i = 0; i < FAULTS; i++)
-        cJSON_AddNumberToObject(faults, fault_name((fault_kind)i),
-                                (double)b->faults[i]);
+        if (plan_has((fault_kind)i, r->pods))
+            cJSON_AddNumberToObject(faults, fault_name((fault_kind)i),
+                                    (double)b->faults[i]);
     for (int i = 0; i < WORKS; i++) {
         cJSON *one =
             cJSON_AddObjectToObject(work, traffic_name((traffic_work)i));
@@ -100,6 +104,8 @@ static void print_json(const report *r, book *b, traffic *t)
     cJSON_AddNumberToObject(top, "kib_in_use_first", (double)r->in_use_first);
     cJSON_AddNumberToObject(top, "kib_in_use_last", (double)r->in_use_last);
     cJSON_AddNumberToObject(top, "orphans", r->orphans);
+    if (r->pods)
+        cJSON_AddNumberToObject(top, "left", r->left);
     cJSON_AddNumberToObject(top, "wrong", atomic_load(&b->nfailed));
     text = cJSON_Print(top);
     if (text != NULL)

@@ -10,6 +10,7 @@
 
 typedef struct report {
     uint64_t seed;
+    bool pods;
     double seconds;
     uint32_t nworkers;
     int64_t heartbeat_ms;
@@ -18,6 +19,7 @@ typedef struct report {
     int64_t kib_first, kib_last;                   /* resident */
     int64_t in_use_first, in_use_last; /* KiB, while nothing was to do */
     int orphans;
+    int left;            /* Pods and Secrets; -1: not known */
     const char *command; /* what repeats it */
 } report;
 

@@ -27,7 +27,8 @@ void drill_die(const char *what, const char *why)
 static int usage(FILE *to)
 {
     fputs("usage: drill [--seed S] [--minutes M] [--every MS] [--workers N]\n"
-          "             [--heartbeat MS] [--json] [--quiet] [--log FILE]\n",
+          "             [--heartbeat MS] [--cluster] [--json] [--quiet]\n"
+          "             [--log FILE]\n",
           to);
     return to == stdout ? 0 : 2;
 }
@@ -53,6 +54,7 @@ void drill_options(drill *d, int argc, char **argv)
         {"workers", required_argument, NULL, 'n'},
         {"heartbeat", required_argument, NULL, 'b'},
         {"log", required_argument, NULL, 'l'},
+        {"cluster", no_argument, NULL, 'c'},
         {"json", no_argument, NULL, 'j'},
         {"quiet", no_argument, NULL, 'q'},
         {"help", no_argument, NULL, 'h'},
@@ -80,6 +82,9 @@ void drill_options(drill *d, int argc, char **argv)
             if (d->log == NULL)
                 drill_die(optarg, strerror(errno));
             break;
+        case 'c':
+            d->on_cluster = true;
+            break;
         case 'j':
             d->json = true;
             break;
@@ -94,11 +99,18 @@ void drill_options(drill *d, int argc, char **argv)
     }
     if (optind < argc)
         exit(usage(stderr));
+    if (d->every_ms == 0)
+        d->every_ms = d->on_cluster ? 3000 : 100 * SLOW;
+    if (d->foe.heartbeat_ms == 0)
+        d->foe.heartbeat_ms = d->on_cluster ? 10000 : 2000 * SLOW;
 }
 
+/* What the workers count in: theirs by the path in the environment. */
 static job_cell *shared_cells(drill *d)
 {
-    const int fd = memfd_create("drill", MFD_CLOEXEC);
+    const bool there = d->on_cluster;
+    const int fd = there ? open(d->cluster.counts, O_RDWR | O_CLOEXEC)
+                         : memfd_create("drill", MFD_CLOEXEC);
     void *at;
 
     if (fd < 0 || ftruncate(fd, (off_t)(JOBS * sizeof(job_cell))) != 0)
@@ -106,8 +118,14 @@ static job_cell *shared_cells(drill *d)
     at = mmap(NULL, JOBS * sizeof(job_cell), PROT_READ, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
         drill_die("counts", strerror(errno));
-    snprintf(d->cells_env, sizeof(d->cells_env), "DRILL_CELLS=/proc/%d/fd/%d",
-             (int)getpid(), fd);
+    if (there)
+        snprintf(d->cells_env, sizeof(d->cells_env), "DRILL_CELLS=%.48s",
+                 d->cluster.counts);
+    else
+        snprintf(d->cells_env, sizeof(d->cells_env),
+                 "DRILL_CELLS=/proc/%d/fd/%d", (int)getpid(), fd);
+    if (there)
+        close(fd);
     return at;
 }
 
@@ -122,26 +140,31 @@ static void on_alarm(int signal)
 void drill_prepare(drill *d)
 {
     static fault *plan;
+    char why[256];
 
     snprintf(command, sizeof(command),
              "./dev drill --seed %" PRIu64
-             " --minutes %g --every %lld --workers %u --heartbeat %lld",
+             " --minutes %g --every %lld --workers %u --heartbeat %lld%s",
              d->seed, d->seconds / 60, (long long)d->every_ms, d->nworkers,
-             (long long)d->foe.heartbeat_ms);
+             (long long)d->foe.heartbeat_ms, d->on_cluster ? " --cluster" : "");
     snprintf(hanging, sizeof(hanging), "the drill does not end; again: %s\n",
              command);
     d->foe.nplan = (size_t)(d->seconds * 1e3 / (double)d->every_ms);
-    plan = plan_create(d->seed, d->every_ms, d->foe.nplan);
+    plan = plan_create(d->seed, d->every_ms, d->foe.nplan, d->on_cluster);
     d->foe.plan = plan;
-    d->book = calloc(1, sizeof(*d->book));
-    if (plan == NULL || d->book == NULL || !book_init(d->book))
+    if (plan == NULL || !book_init(d->book))
         drill_die("memory", strerror(errno));
     d->book->log = d->log;
+    if (d->on_cluster && !cluster_begin(&d->cluster, d->log, why, sizeof(why)))
+        drill_die("cluster", why);
+    d->foe.cluster = d->on_cluster ? &d->cluster : NULL;
     d->traffic.cells = shared_cells(d);
     signal(SIGALRM, on_alarm);
-    alarm((unsigned)d->seconds + 150 * SLOW);
-    d->traffic.limit_ms = d->foe.heartbeat_ms + 15000 * SLOW;
+    alarm((unsigned)d->seconds + (d->on_cluster ? 600 : 150 * SLOW));
+    d->traffic.limit_ms =
+        d->foe.heartbeat_ms + (d->on_cluster ? 180000 : 40000 * SLOW);
     d->report = (report){.seed = d->seed,
+                         .pods = d->on_cluster,
                          .nworkers = d->nworkers,
                          .heartbeat_ms = d->foe.heartbeat_ms,
                          .command = command};
@@ -184,35 +207,58 @@ static uint16_t free_port(void)
     return port;
 }
 
-void drill_open(drill *d)
+static void by_the_relay(drill *d, muster_options *o)
 {
-    const char *env[] = {d->cells_env, d->relay_env, d->worker_env, NULL};
-    const char *modules[] = {DRILL_HANDLERS, NULL};
-    muster_options o = MUSTER_OPTIONS_INIT;
-    muster_error err;
-
-    o.launcher = MUSTER_LAUNCHER_LOCAL;
-    o.port = free_port();
-    o.worker = DRILL_RELAY_WORKER;
-    o.env = env;
-    o.modules = modules;
-    o.heartbeat_timeout_ms = d->foe.heartbeat_ms;
-    o.pending_timeout_ms = 15000 * SLOW;
-    o.replace = UINT32_MAX;
-    o.log_level = MUSTER_LOG_INFO; /* REPLACE: was it held back? */
-    o.on_log = on_log;
-    o.on_event = on_event;
-    o.on_output = on_output;
-    o.arg = d;
-    d->foe.way = relay_create(o.port);
-    d->foe.crowd = strangers_create(o.port);
+    o->launcher = MUSTER_LAUNCHER_LOCAL;
+    o->port = free_port();
+    o->worker = DRILL_RELAY_WORKER;
+    d->foe.way = relay_create(o->port);
+    d->foe.crowd = strangers_create(o->port);
     if (d->foe.way == NULL || d->foe.crowd == NULL)
         drill_die("relay", strerror(errno));
     snprintf(d->relay_env, sizeof(d->relay_env), "RELAY=tcp://127.0.0.1:%u",
              relay_port(d->foe.way));
     snprintf(d->worker_env, sizeof(d->worker_env), "RELAY_WORKER=%s",
              DRILL_WORKER);
-    if (muster_open(&o, &d->m, &err) != MUSTER_OK ||
-        muster_launch(d->m, d->nworkers, 0, NULL, &err) != MUSTER_OK)
-        drill_die("muster", err.text);
+}
+
+static void open_runtime(drill *d, muster_options *o, const char *shipped)
+{
+    muster_error err;
+
+    if (muster_open(o, &d->m, &err) == MUSTER_OK &&
+        (shipped == NULL ||
+         muster_module_ship(d->m, shipped, &err) == MUSTER_OK) &&
+        muster_launch(d->m, d->nworkers, 0, NULL, &err) == MUSTER_OK)
+        return;
+    muster_close(&d->m);
+    if (d->on_cluster)
+        cluster_end(&d->cluster);
+    drill_die("muster", err.text);
+}
+
+void drill_open(drill *d)
+{
+    const char *env[] = {d->cells_env, NULL, NULL, NULL};
+    const char *modules[] = {DRILL_HANDLERS, NULL};
+    muster_options o = MUSTER_OPTIONS_INIT;
+
+    if (d->on_cluster) {
+        cluster_options(&d->cluster, &o);
+    } else {
+        by_the_relay(d, &o);
+        env[1] = d->relay_env;
+        env[2] = d->worker_env;
+        o.modules = modules;
+    }
+    o.env = env;
+    o.heartbeat_timeout_ms = d->foe.heartbeat_ms;
+    o.pending_timeout_ms = d->on_cluster ? 60000 : 15000 * SLOW;
+    o.replace = UINT32_MAX;
+    o.log_level = MUSTER_LOG_INFO; /* REPLACE: was it held back? */
+    o.on_log = on_log;
+    o.on_event = on_event;
+    o.on_output = on_output;
+    o.arg = d;
+    open_runtime(d, &o, d->on_cluster ? DRILL_HANDLERS : NULL);
 }

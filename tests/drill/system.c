@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ int64_t system_in_use_kib(void)
 #endif
 }
 
-static int has_word(const char *pid, const char *word)
+/* `bytes` of the word are looked for: one more makes it the whole. */
+static int has_word(const char *pid, const char *word, size_t bytes)
 {
     char path[300], env[16384];
     ssize_t n;
@@ -59,7 +61,7 @@ static int has_word(const char *pid, const char *word)
         return 0;
     n = read(fd, env, sizeof(env));
     close(fd);
-    return n > 0 && memmem(env, (size_t)n, word, strlen(word)) != NULL;
+    return n > 0 && memmem(env, (size_t)n, word, bytes) != NULL;
 }
 
 int system_processes(const char *word)
@@ -70,8 +72,37 @@ int system_processes(const char *word)
     for (const struct dirent *one; dir != NULL && (one = readdir(dir)) != NULL;)
         if (strtol(one->d_name, NULL, 10) > 0 &&
             strtol(one->d_name, NULL, 10) != getpid())
-            n += has_word(one->d_name, word);
+            n += has_word(one->d_name, word, strlen(word));
     if (dir != NULL)
         closedir(dir);
     return n;
+}
+
+static bool is_named(const char *pid, const char *name)
+{
+    char path[300], line[64] = "";
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+    f = fopen(path, "re");
+    if (f == NULL)
+        return false;
+    if (fgets(line, sizeof(line), f) != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    fclose(f);
+    return strcmp(line, name) == 0;
+}
+
+pid_t system_process(const char *name, const char *word)
+{
+    DIR *dir = opendir("/proc");
+    pid_t pid = 0;
+
+    for (const struct dirent *one; dir != NULL && (one = readdir(dir)) != NULL;)
+        if (strtol(one->d_name, NULL, 10) > 0 && is_named(one->d_name, name) &&
+            has_word(one->d_name, word, strlen(word) + 1))
+            pid = (pid_t)strtol(one->d_name, NULL, 10);
+    if (dir != NULL)
+        closedir(dir);
+    return pid;
 }

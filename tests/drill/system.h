@@ -3,6 +3,7 @@
 #define SYSTEM_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Open descriptors of this process; -1: cannot tell. */
 int system_descriptors(void);
@@ -12,5 +13,7 @@ int64_t system_memory_kib(void);
 int64_t system_in_use_kib(void);
 /* Processes with `word` in their environment, without this one. */
 int system_processes(const char *word);
+/* The process of this name with exactly that in its environment; 0: none. */
+pid_t system_process(const char *name, const char *word);
 
 #endif

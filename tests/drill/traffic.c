@@ -482,6 +482,7 @@ void traffic_join(traffic *t)
 
 void traffic_watch(traffic *t)
 {
+    book_note(t->book, "next job %" PRIu64, atomic_load(&t->next_id));
     for (int i = 0; i < t->ndrivers; i++) {
         driver *d = &t->drivers[i];
         const char *what = atomic_load(&d->doing);
@@ -493,6 +494,24 @@ void traffic_watch(traffic *t)
             doing(d, what);
         }
     }
+}
+
+/* One that was lost may have run it before, or even later: on a node that was
+ * cut off, when that is healed. */
+static bool one_was_lost(traffic *t, uint64_t cell)
+{
+    return book_lost(t->book, cell_rank(cell, 0), cell_incarnation(cell, 0)) ||
+           book_lost(t->book, cell_rank(cell, 1), cell_incarnation(cell, 1));
+}
+
+static void ran_often(traffic *t, const char *what, uint64_t id, uint64_t cell)
+{
+    book_wrong(t->book,
+               "%s: job %" PRIu64 " ran %" PRIu64
+               " times, first on worker %u.%u, then on %u.%u",
+               what, id, cell_count(cell), cell_rank(cell, 0),
+               cell_incarnation(cell, 0), cell_rank(cell, 1),
+               cell_incarnation(cell, 1));
 }
 
 static void audit_one(traffic *t, uint64_t id)
@@ -517,14 +536,10 @@ static void audit_one(traffic *t, uint64_t id)
         book_wrong(t->book, "job %" PRIu64 " printed %d lines; %d came", id,
                    LINES, atomic_load(&t->book->said[id % JOBS]));
     if (kind == JOB_ITEM_OK) {
-        if (ran == 0 || (ran > 1 && !book_lost(t->book, cell_rank(cell),
-                                               cell_incarnation(cell))))
-            book_wrong(t->book,
-                       "map: job %" PRIu64 " ran %" PRIu64
-                       " times, first on worker %u.%u",
-                       id, ran, cell_rank(cell), cell_incarnation(cell));
+        if (ran == 0 || (ran > 1 && !one_was_lost(t, cell)))
+            ran_often(t, "map", id, cell);
     } else if (kind != JOB_NONE && ran > 1) {
-        book_wrong(t->book, "job %" PRIu64 " ran %" PRIu64 " times", id, ran);
+        ran_often(t, "once", id, cell);
     }
 }
 

@@ -19,28 +19,33 @@ typedef struct answer {
 } answer;
 
 /* One for each id, in memory that the workers of one machine share: how often
- * the job ran, and who ran it first. */
+ * the job ran, and the first two who ran it. */
 #define JOBS ((uint64_t)1 << 25)
 typedef _Atomic uint64_t job_cell;
 
+/* count u8, then for the first and the second: rank u8, incarnation u16 */
 static inline uint64_t cell_count(uint64_t cell)
 {
     return cell & 0xff;
 }
 
-static inline uint32_t cell_rank(uint64_t cell)
+static inline uint32_t cell_rank(uint64_t cell, int nth)
 {
-    return (uint32_t)(cell >> 8 & 0xffff);
+    return (uint32_t)(cell >> (8 + 24 * nth) & 0xff);
 }
 
-static inline uint32_t cell_incarnation(uint64_t cell)
+static inline uint32_t cell_incarnation(uint64_t cell, int nth)
 {
-    return (uint32_t)(cell >> 24);
+    return (uint32_t)(cell >> (16 + 24 * nth) & 0xffff);
 }
 
-static inline uint64_t cell_first(uint32_t rank, uint32_t incarnation)
+static inline uint64_t cell_more(uint64_t cell, uint32_t rank,
+                                 uint32_t incarnation)
 {
-    return (uint64_t)incarnation << 24 | (uint64_t)(rank & 0xffff) << 8 | 1;
+    const uint64_t who = (rank & 0xff) | (uint64_t)(incarnation & 0xffff) << 8;
+    const uint64_t n = cell_count(cell);
+
+    return (n < 2 ? cell | who << (8 + 24 * n) : cell) + (n < 255);
 }
 
 static inline uint64_t job_mix(uint64_t x)

@@ -112,6 +112,36 @@ static int mirror(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(mirror);
 
+/* "n": so many calls of its own worker, all at once; answers how many of them
+ * were answered. */
+static int many(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    muster_future **futures;
+    char text[512];
+    unsigned long n, nanswered = 0, nstarted = 0;
+    muster_error err = {0};
+
+    text_of(in, len, text);
+    n = strtoul(text, NULL, 10);
+    futures = calloc(n, sizeof(muster_future *));
+    while (futures != NULL && nstarted < n &&
+           muster_call_start(muster_ctx_muster(ctx), muster_ctx_rank(ctx),
+                             "mirror", "x", 1, 0, &futures[nstarted],
+                             &err) == MUSTER_OK)
+        nstarted++;
+    for (unsigned long i = 0; i < nstarted; i++) {
+        nanswered +=
+            muster_future_result(futures[i], NULL, &err) == MUSTER_OK;
+        muster_future_destroy(&futures[i]);
+    }
+    free(futures);
+    if (nanswered < n)
+        return muster_fail(ctx, 100 + (int)err.code, "%lu of %lu: %s",
+                           nanswered, n, err.text);
+    return muster_out_printf(out, "%lu", nanswered);
+}
+MUSTER_HANDLER(many);
+
 /* "n": calls the next rank of the ring with n - 1, down to 0. */
 static int ring(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {

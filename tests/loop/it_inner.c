@@ -135,6 +135,21 @@ static void rings_end(void **state)
     rig_down(&r);
 }
 
+/* More than may be outstanding: who waits for room leaves its place, too, and
+ * not for longer than its time. */
+static void more_calls_than_may_be_outstanding_end(void **state)
+{
+    rig *r = up(1, 1);
+    const int64_t began = rig_now_ms();
+
+    (void)state;
+    assert_code(rig_call(r, 1, "many", "6000", 4000 * RIG_SLOW), MUSTER_OK,
+                r->err);
+    assert_string_equal(r->answer, "6000");
+    assert_within("6,000 calls of its own worker", began, 4000);
+    rig_down(&r);
+}
+
 static void a_ring_that_is_too_deep_says_so(void **state)
 {
     rig *r = up(2, 1);
@@ -367,6 +382,7 @@ int main(void)
         rig_test(everybody_can_call_everybody),
         rig_test(each_knows_who_called),
         rig_test(rings_end),
+        rig_test(more_calls_than_may_be_outstanding_end),
         rig_test(a_ring_that_is_too_deep_says_so),
         rig_test(many_rings_at_once_end_too),
         rig_test(bursts_cross),

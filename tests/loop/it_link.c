@@ -209,6 +209,26 @@ static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
     rig_down(&r);
 }
 
+/* It tries again at once, and then less and less often. */
+static void a_worker_does_not_storm_where_it_is_cut_at_once(void **state)
+{
+    rig *r = relayed(1, 10000);
+    const pid_t pid = rig_pid(r, 1);
+    const int before = relay_connections(way);
+    int after;
+
+    (void)state;
+    relay_hold(way);
+    assert_non_null(rig_event_to(r, 1, MUSTER_CUT, RIG_WAIT_MS));
+    poll(NULL, 0, 1500);
+    after = relay_connections(way);
+    relay_release(way);
+    printf("           %d attempts in 1.5 s\n", after - before);
+    assert_in_range(after - before, 1, 15);
+    assert_back(r, 1, pid);
+    rig_down(&r);
+}
+
 static int open_descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -248,6 +268,25 @@ static void a_bit_that_flips_is_a_cut_and_no_more(void **state)
     rig_down(&r);
 }
 
+/* Marked so, a message is read together with the next one: both count. */
+static void a_mark_that_nobody_made_changes_nothing(void **state)
+{
+    rig *r = relayed(1, 1200 * RIG_SLOW);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        relay_mark(way);
+        assert_code(rig_call(r, 1, "echo", "marked", RIG_WAIT_MS), MUSTER_OK,
+                    r->err);
+        assert_string_equal(r->answer, "marked");
+        relay_cut(way); /* now both sides compare what they have */
+        assert_code(rig_call(r, 1, "echo", "behind", RIG_WAIT_MS), MUSTER_OK,
+                    r->err);
+        assert_string_equal(r->answer, "behind");
+    }
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,7 +297,9 @@ int main(void)
         relay_test(a_broadcast_does_not_notice_a_cut),
         relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
         relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
+        relay_test(a_worker_does_not_storm_where_it_is_cut_at_once),
         relay_test(a_bit_that_flips_is_a_cut_and_no_more),
+        relay_test(a_mark_that_nobody_made_changes_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

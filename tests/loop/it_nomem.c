@@ -1,6 +1,7 @@
 /* it_nomem.c - the n-th allocation of the manager fails, and all after it, for
  * every n: an operation ends, with success or an error, and when there is
  * memory again everything works again. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,19 @@ static void on_event(void *arg, const muster_event *event)
     (void)event;
 }
 
+static atomic_uint nmade;
+
+/* What "big" says before it returns. */
+static void on_output(void *arg, uint32_t rank, int stream, const char *line,
+                      size_t len)
+{
+    (void)arg;
+    (void)rank;
+    (void)stream;
+    if (len == 4 && memcmp(line, "made", 4) == 0)
+        atomic_fetch_add(&nmade, 1);
+}
+
 static muster *up(uint32_t n)
 {
     muster_options o = rig_options();
@@ -23,6 +37,7 @@ static muster *up(uint32_t n)
     muster_err rc;
 
     o.on_event = on_event;
+    o.on_output = on_output;
     o.pending_timeout_ms = 3000;
     rc = muster_open(&o, &m, &err);
     forked_check(rc == MUSTER_OK, "open: %s", err.text);
@@ -270,6 +285,56 @@ static int sweep_close(void *arg)
     return 0;
 }
 
+/* Requests of all lengths that are copied into a message. */
+static muster_err do_small(muster *m, muster_error *err)
+{
+    muster_err rc = MUSTER_OK;
+
+    for (size_t len = 1000; len <= 32000 && rc == MUSTER_OK; len *= 2)
+        rc = muster_call(m, 1, "echo", body, len, 3000, NULL, err);
+    return rc;
+}
+
+/* While a large result waits for credit in the worker, which has to forget it
+ * when we have forgotten the link. */
+static int sweep_results(void *arg)
+{
+    muster *m = up(1);
+    muster_info before, after = {0};
+    uint32_t ncut = 0;
+
+    (void)arg;
+    muster_worker_info(m, 1, &before, NULL);
+    for (int n = 1; n <= 12; n++) {
+        muster_error err = {0};
+        muster_future *big = NULL;
+        muster_err rc =
+            muster_call_start(m, 1, "big", "33554432", 8, 5000, &big, &err);
+
+        forked_check(rc == MUSTER_OK, "start: %s", err.text);
+        while (atomic_load(&nmade) < (unsigned)n)
+            (void)muster_future_wait(big, 1);
+        mst_alloc_fail_after(n);
+        ncut += do_small(m, &err) == MUSTER_ELOST;
+        mst_alloc_fail_after(0);
+        rc = muster_future_result(big, NULL, &err);
+        forked_check(rc == MUSTER_OK || rc == MUSTER_ELOST ||
+                         rc == MUSTER_ENOMEM,
+                     "allocation %d, the result: %s", n, err.text);
+
+        muster_future_destroy(&big);
+        while (muster_size(m) == 0 && after.state != MUSTER_LOST)
+            muster_worker_info(m, 1, &after, NULL);
+        muster_worker_info(m, 1, &after, NULL);
+        forked_check(after.pid == before.pid && after.state == MUSTER_READY,
+                     "allocation %d: the worker is %s: %s", n,
+                     muster_state_name(after.state), after.verdict);
+    }
+    forked_check(ncut > 0, "no link was ever forgotten");
+    muster_close(&m);
+    return 0;
+}
+
 /* ------------------------------------------------------------------ tests --
  */
 
@@ -309,6 +374,12 @@ static void in_lost(void **state)
     forked_run(sweep_lost, NULL, 20000);
 }
 
+static void in_results(void **state)
+{
+    (void)state;
+    forked_run(sweep_results, NULL, 40000);
+}
+
 static void in_close(void **state)
 {
     (void)state;
@@ -318,9 +389,9 @@ static void in_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        rig_test(in_open),       rig_test(in_launch), rig_test(in_calls),
-        rig_test(in_broadcasts), rig_test(in_remove), rig_test(in_lost),
-        rig_test(in_close),
+        rig_test(in_open),       rig_test(in_launch),  rig_test(in_calls),
+        rig_test(in_broadcasts), rig_test(in_remove),  rig_test(in_lost),
+        rig_test(in_close),      rig_test(in_results),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

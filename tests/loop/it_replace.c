@@ -228,6 +228,11 @@ static void the_budget_ends_the_run(void **state)
     assert_words(r->err.text, "budget of 2", "worker 1", "SIGKILL");
     assert_code(muster_launch(r->m, 1, 0, NULL, &r->err), MUSTER_EQUORUM,
                 r->err);
+    assert_code(muster_broadcast(r->m, NULL, "echo", "", 0, 0, NULL, &r->err),
+                MUSTER_EQUORUM, r->err);
+    assert_words(r->err.text, "budget of 2", "worker 1", "SIGKILL");
+    assert_code(muster_put(r->m, "late", "x", 1, &r->err), MUSTER_EQUORUM,
+                r->err);
     assert_true(rig_logged(r, "REPLACE-SPENT", "rank=1", 0));
     /* the second successor waited */
     assert_true(at[3] - at[2] >= 100);

@@ -115,6 +115,8 @@ static void count(void *caller)
 
 #define CALLER __builtin_return_address(0)
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's
+ * names are reserved */
 void *malloc(size_t bytes)
 {
     count(CALLER);
@@ -145,6 +147,7 @@ int posix_memalign(void **p, size_t align, size_t bytes)
     *p = __libc_memalign(align, bytes);
     return *p != NULL ? 0 : ENOMEM;
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 void alloc_watch_begin(void)
 {

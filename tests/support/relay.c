@@ -19,7 +19,7 @@ struct relay {
     int ends[PAIRS][2]; /* worker, manager; -1: free */
     pthread_t thread;
     pthread_mutex_t lock;
-    bool cut, frozen, held, stop, garble;
+    bool cut, frozen, held, stop, garble, mark;
     unsigned cut_one; /* 1 + which of the open ones; 0: none */
     uint64_t after;
     int connections;
@@ -51,6 +51,7 @@ static void take_one(relay *r)
     const int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
     const int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    r->connections += fd >= 0;
     for (int i = 0; !r->held && fd >= 0 && out >= 0 && i < PAIRS; i++) {
         if (r->ends[i][0] >= 0)
             continue;
@@ -58,7 +59,6 @@ static void take_one(relay *r)
             break;
         r->ends[i][0] = fd;
         r->ends[i][1] = out;
-        r->connections++;
         return;
     }
     close(fd);
@@ -76,14 +76,30 @@ static bool wait_for(relay *r, int to)
     return !r->cut && !r->stop;
 }
 
-static bool forward(relay *r, int from, int to)
+/* The first frame in there with a short message: a zero, its length, its name.
+ */
+static bool mark(char *bytes, size_t len)
+{
+    static const char name[] = "\7MESSAGE";
+    char *at = memmem(bytes, len, name, sizeof(name) - 1);
+
+    if (at == NULL || at < bytes + 2 || at[-2] != 0)
+        return false;
+    at[-2] |= 1;
+    return true;
+}
+
+static bool forward(relay *r, const int *pair, int side)
 {
     static char bytes[65536];
+    const int from = pair[side], to = pair[1 - side];
     const size_t most = r->after > 0 && r->after < sizeof(bytes)
                             ? (size_t)r->after
                             : sizeof(bytes);
     const ssize_t n = recv(from, bytes, most, 0);
 
+    if (n > 0 && r->mark && side == 0)
+        r->mark = !mark(bytes, (size_t)n);
     if (n > 0 && r->garble) {
         bytes[n / 2] ^= 1;
         r->garble = false;
@@ -124,7 +140,7 @@ static void act(relay *r, const struct pollfd *fds)
         for (int side = 0; side < 2 && r->ends[i][0] >= 0; side++)
             if (fds[2 + 2 * i + side].revents != 0 &&
                 fds[2 + 2 * i + side].fd == r->ends[i][side] &&
-                !forward(r, r->ends[i][side], r->ends[i][1 - side]))
+                !forward(r, r->ends[i], side))
                 close_pair(r->ends[i]);
     if (fds[0].revents != 0)
         take_one(r);
@@ -248,6 +264,11 @@ void relay_hold(relay *r)
 void relay_release(relay *r)
 {
     tell(r, &r->held, false);
+}
+
+void relay_mark(relay *r)
+{
+    tell(r, &r->mark, true);
 }
 
 void relay_freeze(relay *r)

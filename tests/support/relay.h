@@ -23,6 +23,10 @@ void relay_cut_one(relay *r, unsigned which);
 /* Flip one bit of what is forwarded next. */
 void relay_garble(relay *r);
 
+/* Mark the next message of a worker as one of several parts: what CURVE does
+ * not seal. */
+void relay_mark(relay *r);
+
 /* Forward nothing, close nothing, until thawed. */
 void relay_freeze(relay *r);
 void relay_thaw(relay *r);

@@ -28,6 +28,24 @@ static bool keep(mst_plan *plan, const char **to, const char *text)
     return *to != NULL;
 }
 
+static bool keep_env(mst_plan *plan, const char *const *env)
+{
+    size_t n = 0;
+
+    if (env == NULL)
+        return true;
+    while (env[n] != NULL)
+        n++;
+    plan->env = mst_calloc(n + 1, sizeof(*plan->env));
+    for (size_t i = 0; plan->env != NULL && i < n; i++) {
+        plan->env[i] = mst_strdup(env[i]);
+        if (plan->env[i] == NULL)
+            return false;
+    }
+    plan->pod.env = (const char *const *)plan->env;
+    return plan->env != NULL;
+}
+
 /* ------------------------------------------------------- the own Pod -- */
 
 /* What there is to know of the Pod we run in. It is an error only where
@@ -227,10 +245,11 @@ muster_err mst_plan_create(const mst_plan_setup *setup, mst_log *log,
     if (plan == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "the launcher k8s");
     plan->pod.session = setup->session;
-    plan->pod.worker = setup->worker;
-    plan->pod.env = setup->env;
     plan->pod.grace_ms = setup->grace_ms;
-    rc = find_out(plan, o, log, err);
+    rc = keep(plan, &plan->pod.worker, setup->worker) &&
+                 keep_env(plan, setup->env)
+             ? find_out(plan, o, log, err)
+             : mst_fail(err, MUSTER_ENOMEM, "the launcher k8s");
     if (rc == MUSTER_OK)
         rc = mst_manifest_check(&plan->pod, err);
     if (rc == MUSTER_OK)
@@ -254,5 +273,8 @@ void mst_plan_destroy(mst_plan **planp)
     for (size_t i = 0; i < sizeof(plan->strings) / sizeof(plan->strings[0]);
          i++)
         mst_free(plan->strings[i]);
+    for (size_t i = 0; plan->env != NULL && plan->env[i] != NULL; i++)
+        mst_free(plan->env[i]);
+    mst_free(plan->env);
     mst_free(plan);
 }

@@ -18,11 +18,12 @@ typedef struct mst_plan {
     cJSON *manager; /* the Pod that we are in, or NULL */
     cJSON *pod_template;
     char *strings[16]; /* what pod.* points to */
+    char **env;        /* that of pod.env, or NULL */
     char address[64];  /* of the manager's Pod; "": not known */
 } mst_plan;
 
-/* What there is to know before. All of it is borrowed for as long as the plan
- * lives, but the options, which are copied. */
+/* What there is to know before. All of it is copied, but the session, which is
+ * borrowed for as long as the plan lives. */
 typedef struct mst_plan_setup {
     const muster_kube_options *options; /* NULL: all defaults */
     const char *session;                /* public id */

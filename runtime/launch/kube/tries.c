@@ -70,8 +70,8 @@ static void again(mst_tries *t, muster_err rc)
         delay = request->retry_after_ms + delay / 2;
         if (delay >= left)
             delay = left;
-    } else if (delay >= left) {
-        delay = left / 2;
+    } else if (delay > left - LEAST_MS) {
+        delay = left / 2; /* what time there is is used */
     }
     if (request->once || left - delay < LEAST_MS / 2 || left < LEAST_MS) {
         done(t, rc);
