@@ -162,9 +162,10 @@ typedef struct muster_options {
                                    are not on this machine. "auto" or NULL: the
                                    manager sends it once and they pass it on to
                                    each other; "off": the manager sends it to
-                                   each; "always": on this machine, too. Those
-                                   that cannot reach each other are served by
-                                   the manager                                */
+                                   each; "always": on this machine, too, and
+                                   what is not so large. Those that cannot
+                                   reach each other are served by the manager;
+                                   modules always are                         */
     uint16_t relay_port;        /* where workers listen for that; 0: any free
                                    port of their own address                  */
     muster_level log_level;     /* WARN                                       */

@@ -2,15 +2,18 @@
  *
  * The receivers of a transfer form chains, in the order in which they are
  * announced: each takes from the one before it. That pays when they are not on
- * this machine, from RELAY_MIN bytes and two receivers on. With n receivers
- * and c chunks, k chains take k * c + n / k times what a chunk takes on one
- * link, which is least with chains of sqrt(n * c) workers.
+ * this machine, from RELAY_MIN bytes and two receivers on. Modules are code,
+ * and a worker that was taken over could change what it passes on: they come
+ * from here. With n receivers and c chunks, k chains take k * c + n / k times
+ * what a chunk takes on one link, which is least with chains of sqrt(n * c)
+ * workers.
  */
 #include <arpa/inet.h>
 #include <sodium.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "call/module.h"
 #include "session/session.h"
 
 #define RELAY_MIN ((size_t)1 << 20)
@@ -104,11 +107,19 @@ static bool takes_part(const mst_member *w)
            (!w->near || w->m->relaying == MST_RELAYING_ALWAYS);
 }
 
+static bool is_code(const mst_record *record)
+{
+    static const char ship[] = MST_BUILTIN_SHIP;
+
+    return record->text.len == sizeof(ship) - 1 &&
+           memcmp(record->text.at, ship, sizeof(ship) - 1) == 0;
+}
+
 static bool pays(const mst_member *w, const mst_flow *flow,
                  const mst_record *record)
 {
     return w->m->relaying != MST_RELAYING_OFF && record->kind == MST_CALL &&
-           record->count > 1 && takes_part(w) &&
+           record->count > 1 && !is_code(record) && takes_part(w) &&
            (w->m->relaying == MST_RELAYING_ALWAYS ||
             flow->transfer->payload->len >= RELAY_MIN);
 }
