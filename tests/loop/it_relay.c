@@ -584,13 +584,13 @@ static void workers_come_and_go_meanwhile(void **state)
         if (i % 2 == 0)
             kill(rig_pid(c.r, leaves), SIGKILL);
         else
-            assert_code(muster_remove(c.r->m, &leaves, 1, 5000, &err),
+            assert_code(muster_remove(c.r->m, &leaves, 1, RIG_WAIT_MS, &err),
                         MUSTER_OK, err);
     }
     pthread_join(thread, NULL);
     print_message("           %u answers\n", c.good);
     assert_int_equal(c.wrong, 0);
-    assert_true(c.good >= 24);
+    assert_true(c.good >= (RIG_SLOW == 1 ? 24 : 8));
     assert_int_equal(figures_of(c.r).flows, 0);
     free(c.data);
     rig_down(&c.r);

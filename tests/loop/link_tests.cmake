@@ -51,7 +51,7 @@ target_sources(it_bulk PRIVATE ../support/relay.c)
 target_compile_definitions(it_bulk PRIVATE
     BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
 add_dependencies(it_bulk bulk_handlers)
-loop_test(it_relay 120)
+loop_test(it_relay 240)
 target_sources(it_relay PRIVATE ../support/relay.c)
 target_compile_definitions(it_relay PRIVATE
     BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
