@@ -43,12 +43,15 @@ struct muster_future {
 
 static void unref(muster_future *f)
 {
+    mst_pool *pool;
+
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
+    pool = f->m->w->pool;
     mst_payload_unref(&f->payload);
-    mst_pool_free(f->m->w->pool, f->data);
+    mst_pool_free(pool, f->data);
     mst_await_fini(&f->await);
-    mst_free(f);
+    mst_pool_free(pool, f);
 }
 
 /* ---------------------------------------------------------------- loop -- */
@@ -430,15 +433,17 @@ static muster_err make(muster *m, uint32_t rank, const char *name,
 
     if (rc != MUSTER_OK)
         return rc;
-    f = mst_calloc(1, sizeof(*f) + strlen(name) + 1);
-    if (f != NULL)
-        f->payload = mst_payload_copy(body, len);
+    f = mst_pool_alloc(m->w->pool, sizeof(*f) + strlen(name) + 1);
+    if (f != NULL) {
+        memset(f, 0, sizeof(*f));
+        f->payload = mst_payload_copy_in(m->w->pool, body, len);
+    }
     if (f == NULL || f->payload == NULL) {
-        mst_free(f);
+        mst_pool_free(m->w->pool, f);
         return mst_fail(err, MUSTER_ENOMEM, "no memory for a call of %s", name);
     }
     f->name_len = strlen(name);
-    memcpy(f->name, name, f->name_len);
+    memcpy(f->name, name, f->name_len + 1);
     f->m = m;
     f->target = rank;
     f->rank = rank;

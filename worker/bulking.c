@@ -163,6 +163,7 @@ void mst_bulking_fini(mst_worker *w)
     if (w->stream >= 0)
         close(w->stream);
     w->stream = -1;
+    mst_views_fini(&w->views);
 }
 
 void mst_bulking_tick(mst_worker *w, int64_t now_ms)

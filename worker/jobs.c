@@ -11,15 +11,32 @@
 #include "output.h"
 #include "worker.h"
 
+/* The request is not read any more. */
+static void drop_body(mst_worker *w, mst_task *task)
+{
+    const mst_record got = {.kind = MST_GOT, .transfer = task->use, .count = 1};
+
+    if (task->use == 0) {
+        mst_pool_free(w->pool, task->body);
+    } else if (!task->orphan && w->carrier.bulk != NULL) {
+        if (task->body != NULL)
+            mst_views_put(&w->views, task->place);
+        mst_lane_put(&w->dial.lane, &got);
+    }
+    task->use = 0;
+    task->body = NULL;
+}
+
 static void task_free(mst_worker *w, mst_task *task)
 {
     TAILQ_REMOVE(&w->tasks, task, all);
+    mst_index_remove(&w->by_id, task);
     if (task->held)
         TAILQ_REMOVE(&w->held, task, of_held);
     mst_incoming_abort(&task->in);
     mst_payload_unref(&task->payload);
     mst_out_fini(&task->job.result);
-    mst_pool_free(w->pool, task->body);
+    drop_body(w, task);
     mst_pool_free(w->pool, task);
 }
 
@@ -72,8 +89,7 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
         task_free(w, task);
         return;
     }
-    mst_pool_free(w->pool, task->body);
-    task->body = NULL;
+    drop_body(w, task);
     if (job->code == MUSTER_OK && job->result.len > 0) {
         task->payload =
             mst_payload_own_in(w->pool, job->result.data, job->result.len);
@@ -145,6 +161,10 @@ static mst_task *task_create(mst_worker *w, const mst_record *r)
     if (r->remaining_ms <= INT64_MAX)
         task->job.ctx.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     task->job.result.pool = w->pool;
+    if (!mst_index_add(&w->by_id, task)) {
+        mst_pool_free(w->pool, task);
+        return NULL;
+    }
     TAILQ_INSERT_TAIL(&w->tasks, task, all);
     return task;
 }
@@ -277,20 +297,26 @@ static void expect(mst_worker *w, mst_task *task, const mst_record *r)
     mst_pipe_resume(&w->carrier.pipe);
 }
 
-static mst_task *task_of(mst_worker *w, uint64_t id)
+/* The request is in shared memory already. What maps it went by the line before
+ * the call. */
+static void look_there(mst_worker *w, mst_task *task, const mst_record *r)
 {
-    mst_task *task;
+    const void *body = mst_views_get(&w->views, r->seal, r->total);
 
-    TAILQ_FOREACH (task, &w->tasks, all)
-        if (task->job.id == id)
-            return task;
-    return NULL;
+    while (body == NULL && w->line_fd >= 0 && mst_worker_hear_line(w))
+        body = mst_views_get(&w->views, r->seal, r->total);
+    task->use = r->transfer;
+    task->place = r->seal;
+    task->cost = mst_wire_bulk_cost(r->total);
+    if (!TAILQ_EMPTY(&w->held))
+        hold(w, task);
+    complete(w, task, (void *)(uintptr_t)body);
 }
 
 /* One that was announced comes by the lane after all. */
 static void come_again(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
@@ -327,6 +353,10 @@ static void on_call(mst_worker *w, const mst_record *r)
     }
     if ((r->flags & MST_FLAG_BULK) != 0) {
         expect(w, task, r);
+        return;
+    }
+    if ((r->flags & MST_FLAG_SHARED) != 0) {
+        look_there(w, task, r);
         return;
     }
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
@@ -375,7 +405,7 @@ static void comes_again(mst_worker *w, mst_task *task)
 
 static void on_abort(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if ((r->id & MST_ID_WORKER) != 0) {
         mst_asking_abort(w, r);
@@ -407,7 +437,7 @@ static void on_abort(mst_worker *w, const mst_record *r)
 /* Comes only for a request that is complete; the manager has retired it. */
 static void on_cancel(mst_worker *w, const mst_record *r)
 {
-    mst_task *task = task_of(w, r->id);
+    mst_task *task = mst_index_get(&w->by_id, r->id);
 
     if (task == NULL || task == w->incoming || !task->complete)
         return;
@@ -498,6 +528,7 @@ void mst_worker_free_jobs(mst_worker *w)
 {
     while (!TAILQ_EMPTY(&w->tasks))
         task_free(w, TAILQ_FIRST(&w->tasks));
+    mst_index_fini(&w->by_id);
 }
 
 /* The manager could not keep what there was: end it, and begin anew. */

@@ -17,6 +17,7 @@
 #include "base/fail.h"
 #include "call/registry.h"
 #include "crash.h"
+#include "launch/note.h"
 #include "output.h"
 
 #define TICK_MS 100 /* while there is no connection            */
@@ -64,11 +65,10 @@ static void manager_is_gone(void)
     _exit(MST_EXIT_SILENT);
 }
 
-static void heard_line(void *arg, uint32_t events)
+bool mst_worker_hear_line(mst_worker *w)
 {
-    mst_worker *w = (mst_worker *)arg;
-    char byte;
-    struct iovec part = {&byte, 1};
+    uint8_t words[MST_SEGMENT_WORDS];
+    struct iovec part = {words, sizeof(words)};
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
@@ -79,17 +79,27 @@ static void heard_line(void *arg, uint32_t events)
                              .msg_controllen = sizeof(control.bytes)};
     const ssize_t n =
         recvmsg(w->line_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    int fd;
+    const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    int fd = -1;
 
-    (void)events;
     if (n == 0)
         manager_is_gone();
-    if (n < 0 || head == NULL || head->cmsg_level != SOL_SOCKET ||
-        head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(fd)))
-        return;
-    memcpy(&fd, CMSG_DATA(head), sizeof(fd));
-    mst_bulking_take(w, fd);
+    if (n < 0)
+        return false;
+    if (head != NULL && head->cmsg_level == SOL_SOCKET &&
+        head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(fd)))
+        memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+    if (words[0] != MST_LINE_STREAM)
+        mst_views_told(&w->views, words, (size_t)n, fd);
+    else if (fd >= 0)
+        mst_bulking_take(w, fd);
+    return true;
+}
+
+static void heard_line(void *arg, uint32_t events)
+{
+    (void)events;
+    (void)mst_worker_hear_line((mst_worker *)arg);
 }
 
 static void look_for_end(mst_worker *w)

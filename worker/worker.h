@@ -42,10 +42,13 @@ typedef struct mst_task {
     mst_job job;
     struct mst_worker *owner;
     TAILQ_ENTRY(mst_task) all;
-    mst_out out; /* its result on the way             */
+    struct mst_task *same; /* the next of its bucket */
+    mst_out out;           /* its result on the way             */
     mst_payload *payload;
     void *body;       /* the request                       */
     mst_incoming *in; /* it comes apart from the call      */
+    uint64_t use;     /* of shared memory; 0: it is not    */
+    uint8_t place;    /* there                             */
     TAILQ_ENTRY(mst_task) of_held;
     bool held;                 /* calls before it are not complete  */
     bool complete;             /* the request is, or never will be  */
@@ -60,6 +63,12 @@ typedef struct mst_task {
     bool interrupted;          /* at the end of a drain             */
     char name[];               /* terminated                        */
 } mst_task;
+
+/* All of them by id. */
+typedef struct mst_index {
+    mst_task **buckets; /* room of them, a power of two or 0 */
+    uint32_t room, n;
+} mst_index;
 
 /* Calls of our handlers' own. A `muster *` on a worker is this. */
 struct muster {
@@ -92,6 +101,7 @@ typedef struct mst_worker {
     mst_timer knocking; /* to begin, or to give it up */
     unsigned knocks;    /* in vain, or nothing has moved since */
     uint64_t moved;     /* the carrier's progress at the last one */
+    mst_views views;    /* shared memory */
     int stream;         /* it came by the line, and waits for WELCOME; or -1 */
     mst_timer tick, escalate, output, stuck;
     mst_timer drain;      /* its grace is over */
@@ -103,6 +113,7 @@ typedef struct mst_worker {
     int line_fd;          /* -1: none */
     bool has_executor;
     TAILQ_HEAD(, mst_task) tasks, held;
+    mst_index by_id;    /* tasks */
     mst_task *incoming; /* its request is not complete yet */
     mst_ending ending;
     int64_t away_ms;   /* since when there is no connection */
@@ -123,13 +134,16 @@ void mst_worker_end(mst_worker *w, int status, const char *format, ...)
 
 /* bulking.c: large payloads beside the lane. */
 void mst_bulking_init(mst_worker *w);
-void mst_bulking_begin(mst_worker *w, const mst_record *welcome);
+void mst_bulking_begin(mst_worker *w, const mst_record *r); /* WELCOME */
 void mst_bulking_end(mst_worker *w);
 void mst_bulking_fini(mst_worker *w);
 void mst_bulking_take(mst_worker *w, int fd); /* by the line */
 void mst_bulking_tick(mst_worker *w, int64_t now_ms);
 /* GOT, AGAIN, NOBULK, RELAY. False: the manager broke the protocol. */
 bool mst_bulking_record(mst_worker *w, const mst_record *record);
+
+/* What came by the line. False: nothing did. */
+bool mst_worker_hear_line(mst_worker *w);
 
 /* jobs.c: what the manager sends. */
 void mst_worker_record(void *worker, const mst_record *record);
@@ -147,6 +161,12 @@ const char *mst_worker_drained(const mst_worker *w);
 /* Instead of running it: true, it was handed back. */
 bool mst_worker_hands_back(mst_worker *w, mst_task *task);
 void mst_worker_answer(mst_worker *w, mst_task *task);
+
+/* index.c: calls by id. */
+bool mst_index_add(mst_index *index, mst_task *task);    /* false: no memory */
+mst_task *mst_index_get(mst_index *index, uint64_t id);  /* NULL: none */
+void mst_index_remove(mst_index *index, mst_task *task); /* it is there */
+void mst_index_fini(mst_index *index);
 
 /* interrupting.c: handlers that are to give up. */
 void mst_worker_interrupt(mst_worker *w, const mst_record *record);

@@ -4,6 +4,8 @@
  *   transfer.c  a payload on its way out: its chunks, and who still needs them
  *   flow.c      a transfer on its way to one peer
  *   incoming.c  a transfer that comes in
+ *   segment.c   instead of all that: memory that local children share
+ *   share.c     a payload in it, on its way to one of them
  *   pipe.c      a byte stream to one peer: frames out, frames in
  *   door.c      the manager's port, where workers' streams come in
  *   knock.c     a worker's way through it
@@ -44,6 +46,7 @@
 #include "bulk/lane.h"
 #include "bulk/payload.h"
 #include "bulk/seal.h"
+#include "bulk/segment.h"
 
 #define MST_BULK_MIN ((size_t)64 << 10) /* a smaller payload takes the lane */
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
@@ -80,6 +83,8 @@ typedef struct mst_bulk {
     uint64_t sent;
     void *spare[64];       /* chunk buffers that were used */
     unsigned nspare, most; /* most: while there is not much to do */
+    LIST_HEAD(, mst_carrier) carriers;
+    mst_segments segments;
 } mst_bulk;
 
 void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
@@ -260,6 +265,7 @@ typedef struct mst_carrier_calls {
 
 /* All transfers with one peer: beside a lane, for as long as that lives. */
 struct mst_carrier {
+    LIST_ENTRY(mst_carrier) of_bulk;
     mst_bulk *bulk;
     mst_lane *lane;
     const mst_carrier_calls *calls;
@@ -274,6 +280,11 @@ struct mst_carrier {
     mst_pipe pipe;
     TAILQ_HEAD(mst_flows, mst_flow) flows;
     LIST_HEAD(, mst_incoming) incoming;
+    /* To a local child: what goes by its line, with a descriptor or -1. NULL:
+     * it has no line. */
+    bool (*pass)(void *arg, const uint8_t words[MST_SEGMENT_WORDS], int fd);
+    uint32_t known; /* segments it has, bit by bit */
+    LIST_HEAD(, mst_use) uses;
 };
 
 void mst_carrier_init(mst_carrier *carrier, mst_bulk *bulk, mst_lane *lane,
@@ -299,5 +310,15 @@ bool mst_carrier_tick(mst_carrier *carrier, int64_t now_ms,
 bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record);
 /* It is not to be sent any more. */
 void mst_flow_drop(mst_flow *flow);
+
+/* -------------------------------------------------------------- share.c */
+
+/* For the lane: `out` is in shared memory now; false: it goes another way. */
+bool mst_share_begin(mst_carrier *carrier, const mst_out *out,
+                     mst_record *record);
+/* The child gave it back. False: it was no use of shared memory. */
+bool mst_share_got(mst_carrier *carrier, uint64_t number);
+void mst_share_fini(mst_carrier *carrier); /* the lane ends */
+void mst_share_gone(void *bulk, unsigned place);
 
 #endif

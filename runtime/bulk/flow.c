@@ -133,6 +133,8 @@ bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
 {
     mst_flow *flow = find(carrier, record->transfer);
 
+    if (flow == NULL && mst_share_got(carrier, record->transfer))
+        return true;
     if (flow == NULL) /* it was dropped meanwhile */
         return record->transfer <= carrier->last_out;
     if (record->count > flow->transfer->count)
@@ -198,6 +200,8 @@ void mst_carrier_init(mst_carrier *carrier, mst_bulk *bulk, mst_lane *lane,
     carrier->pipe.fd = carrier->pipe.watch.fd = -1;
     TAILQ_INIT(&carrier->flows);
     LIST_INIT(&carrier->incoming);
+    LIST_INIT(&carrier->uses);
+    LIST_INSERT_HEAD(&bulk->carriers, carrier, of_bulk);
     lane->carrier = carrier;
 }
 
@@ -216,6 +220,8 @@ void mst_carrier_fini(mst_carrier *carrier)
     }
     while ((in = LIST_FIRST(&carrier->incoming)) != NULL)
         mst_incoming_free(in);
+    mst_share_fini(carrier);
+    LIST_REMOVE(carrier, of_bulk);
     carrier->lane->carrier = NULL;
     carrier->bulk = NULL;
 }

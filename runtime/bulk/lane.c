@@ -359,13 +359,20 @@ static bool goes_apart(const mst_lane *lane, const mst_out *out)
  * False: it takes the lane. */
 static bool send_apart(mst_lane *lane, mst_out *out, mst_record *record)
 {
-    if (!mst_flow_begin(lane->carrier, out, record))
+    const bool shared = mst_share_begin(lane->carrier, out, record);
+
+    if (!shared && !mst_flow_begin(lane->carrier, out, record))
         return false;
     put(lane, record, mst_wire_fields(record));
     sodium_memzero(record->key, sizeof(record->key));
     mst_credit_pay(&lane->out_credit, mst_wire_bulk_cost(record->total));
     out->begun = true;
     TAILQ_REMOVE(&lane->queue, out, link);
+    if (!shared)
+        return true;
+    out->queued = false; /* it is there */
+    if (out->gone != NULL)
+        out->gone(out);
     return true;
 }
 

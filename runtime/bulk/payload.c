@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+static _Atomic uint64_t last; /* serial */
+
 static mst_payload *make(mst_pool *pool, const void *data, size_t len,
                          size_t extra)
 {
@@ -12,6 +14,7 @@ static mst_payload *make(mst_pool *pool, const void *data, size_t len,
     atomic_init(&p->refs, 1);
     p->data = data;
     p->len = len;
+    p->serial = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
     p->owned = NULL;
     LIST_INIT(&p->transfers);
     p->pool = pool;

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 #include "base/pool.h"
@@ -14,8 +15,9 @@ typedef struct mst_payload {
     atomic_uint refs;
     const void *data;
     size_t len;
-    void *owned;    /* freed with the payload, or NULL */
-    mst_pool *pool; /* borrowed: where all of this comes from; or NULL */
+    uint64_t serial; /* no two have the same */
+    void *owned;     /* freed with the payload, or NULL */
+    mst_pool *pool;  /* borrowed: where all of this comes from; or NULL */
     LIST_HEAD(, mst_transfer) transfers; /* of bulk.h, loop thread only */
 } mst_payload;
 

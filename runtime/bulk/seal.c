@@ -8,10 +8,9 @@
 #define AD_BYTES (MST_SESSION_BYTES + 8 + 4 + 4 + 8 + 1)
 #define AD_INDEX (MST_SESSION_BYTES + 8 + 4) /* where the index stands */
 
-_Static_assert(MST_BULK_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES &&
-                   MST_BULK_KEY_BYTES ==
-                       crypto_aead_chacha20poly1305_ietf_KEYBYTES,
-               "both ciphers have keys of this length");
+_Static_assert(MST_BULK_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES, "key");
+_Static_assert(MST_BULK_KEY_BYTES == crypto_aead_chacha20poly1305_ietf_KEYBYTES,
+               "key of the other");
 
 struct mst_seal {
     crypto_aead_aes256gcm_state expanded; /* first: aligned */

@@ -21,10 +21,13 @@ void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
     bulk->rank = rank;
     bulk->most = SPARE_MOST;
     memcpy(bulk->session, session, MST_SESSION_BYTES);
+    LIST_INIT(&bulk->carriers);
+    mst_segments_init(&bulk->segments, mst_share_gone, bulk);
 }
 
 void mst_bulk_fini(mst_bulk *bulk)
 {
+    mst_segments_fini(&bulk->segments);
     while (bulk->nspare > 0)
         mst_free(bulk->spare[--bulk->nspare]);
 }

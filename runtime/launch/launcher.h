@@ -82,10 +82,10 @@ typedef struct mst_launcher {
     /* It takes calls: what was only for its start can go. May be NULL. */
     void (*ready)(struct mst_launcher *self, uint32_t rank,
                   uint32_t incarnation);
-    /* Give it a descriptor, which stays the caller's. False: it did not get it.
-     * May be NULL. */
+    /* Give it some bytes, with a descriptor that stays the caller's, or -1.
+     * False: it did not get them. May be NULL. */
     bool (*pass)(struct mst_launcher *self, uint32_t rank, uint32_t incarnation,
-                 int fd);
+                 const void *bytes, size_t len, int fd);
     /* Output is read or not (a sink that cannot follow). */
     void (*flow)(struct mst_launcher *self, bool read);
     /* Everything is about to end: destroy follows. May be NULL. */

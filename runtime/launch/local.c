@@ -271,36 +271,36 @@ static void ready(mst_launcher *self, uint32_t rank, uint32_t incarnation)
     }
 }
 
-/* One byte, so that it is a message, and with it the descriptor. */
-static bool send_fd(int line, int fd)
+/* One message, and with it the descriptor, or none. */
+static bool send_line(int line, const void *bytes, size_t len, int fd)
 {
-    char byte = MST_LINE_STREAM;
-    struct iovec part = {&byte, 1};
+    struct iovec part = {(void *)(uintptr_t)bytes, len};
     union {
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
 
-    control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-                                    .cmsg_level = SOL_SOCKET,
-                                    .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-    return sendmsg(line, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+    if (fd >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof(control.bytes);
+        control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    }
+    return sendmsg(line, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
 static bool pass(mst_launcher *self, uint32_t rank, uint32_t incarnation,
-                 int fd)
+                 const void *bytes, size_t len, int fd)
 {
     local *l = (local *)self;
     kid *k;
 
     TAILQ_FOREACH (k, &l->kids, link)
         if (k->rank == rank && k->incarnation == incarnation)
-            return send_fd(k->child.line, fd);
+            return send_line(k->child.line, bytes, len, fd);
     return false;
 }
 

@@ -4,7 +4,8 @@
  *   to the manager: kind u8, call id u64, text up to the end; what it says of
  *   its own end
  *
- *   to the child: kind u8, with a descriptor: its bulk stream
+ *   to the child: kind u8, with a descriptor: its bulk stream; or what
+ *   runtime/bulk/segment.h says
  */
 #ifndef MST_NOTE_H
 #define MST_NOTE_H

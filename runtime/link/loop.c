@@ -7,9 +7,9 @@
 #include "base/sync.h"
 
 #define HOLD_MS 3 /* as hold_ms, where nobody says otherwise */
-/* While callers drive all the time, the background thread looks no more often
- * than each so many hold_ms: a look may come between a call and its answer. */
-#define RESTS 8
+/* While callers drive all the time, the background thread looks less and less
+ * often, up to so long: a look may come between a call and its answer. */
+#define REST_MOST_MS 24
 /* Rounds of commands and sockets before timers get their turn. */
 #define ROUNDS 32
 
@@ -147,8 +147,8 @@ static void park(mst_loop *loop)
                                 now + loop->hold_ms);
         else if (!mst_cond_wait_until(&loop->parked, &loop->lock,
                                       loop->last_drive_ms + rest_ms) &&
-                 rest_ms < RESTS * loop->hold_ms)
-            rest_ms *= 2;
+                 rest_ms < REST_MOST_MS)
+            rest_ms = 2 * rest_ms < REST_MOST_MS ? 2 * rest_ms : REST_MOST_MS;
         loop->deep = false;
     }
     atomic_store(&loop->is_parked, false);

@@ -99,10 +99,12 @@ static void get_side(mst_reader *r, mst_build *side)
 /* What follows the total when the payload comes apart from the record. */
 static void put_bulk(mst_writer *w, const mst_record *rec)
 {
-    if ((rec->flags & MST_FLAG_BULK) == 0)
+    if ((rec->flags & (MST_FLAG_BULK | MST_FLAG_SHARED)) == 0)
         return;
     mst_write_u64(w, rec->transfer);
     mst_write_u8(w, rec->seal);
+    if ((rec->flags & MST_FLAG_SHARED) != 0)
+        return;
     mst_write_bytes(w, rec->key, sizeof(rec->key));
 }
 
@@ -116,12 +118,15 @@ static void get_key(mst_reader *r, mst_record *rec)
 
 static void get_bulk(mst_reader *r, mst_record *rec)
 {
-    if ((rec->flags & MST_FLAG_BULK) == 0)
+    const unsigned apart = MST_FLAG_BULK | MST_FLAG_SHARED;
+
+    if ((rec->flags & apart) == 0)
         return;
     rec->transfer = mst_read_u64(r);
     rec->seal = mst_read_u8(r);
-    get_key(r, rec);
-    if (r->left != 0 || rec->total == 0 ||
+    if ((rec->flags & MST_FLAG_SHARED) == 0)
+        get_key(r, rec);
+    if (r->left != 0 || rec->total == 0 || (rec->flags & apart) == apart ||
         (rec->flags & MST_FLAG_RETRY) != 0)
         r->ok = false;
 }
@@ -378,8 +383,10 @@ void mst_wire_put(mst_writer *w, const mst_record *rec)
 
 size_t mst_wire_fields(const mst_record *rec)
 {
-    const size_t bulk =
-        (rec->flags & MST_FLAG_BULK) != 0 ? 9 + MST_BULK_KEY_BYTES : 0;
+    const size_t bulk = (rec->flags & MST_FLAG_SHARED) != 0 ? 9
+                        : (rec->flags & MST_FLAG_BULK) != 0
+                            ? 9 + MST_BULK_KEY_BYTES
+                            : 0;
 
     switch (rec->kind) {
     case MST_CALL:

@@ -88,7 +88,10 @@
  * A CALL or RESULT with flag 4 has its payload in a bulk transfer instead
  * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
  * `total`, and no first bytes. One with flag 8 is that again, with the payload
- * in it as usual; whoever had it all passes this one over.
+ * in it as usual; whoever had it all passes this one over. A CALL to a local
+ * child with flag 16 has its payload in shared memory (runtime/bulk/segment.h):
+ * transfer u64, a number for this use, and seal u8, the segment's place, stand
+ * behind `total`; GOT with that number gives it back.
  *
  * Resume: both sides count the messages behind the first WELCOME; HELLO,
  * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
@@ -163,6 +166,7 @@ enum {
     MST_FLAG_AES = 4,      /* HELLO */
     MST_FLAG_BULK = 4,     /* CALL RESULT: the payload comes apart from it */
     MST_FLAG_RETRY = 8,    /* CALL RESULT: it came apart, but not all of it */
+    MST_FLAG_SHARED = 16,  /* CALL: the payload is in shared memory */
     MST_FLAG_AGAIN = 1,    /* ABORT: it comes again */
     MST_FLAG_RELAY = 1,    /* AGAIN: from another worker nothing more comes */
     MST_FLAG_UNREACHED = 2 /* AGAIN: it could not be reached */
@@ -227,7 +231,7 @@ typedef struct mst_record {
     uint8_t bulk_mode;  /* WELCOME */
     uint16_t bulk_port; /* WELCOME; RELAY: port */
     uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN RELAY */
-    uint8_t seal;       /* CALL RESULT with FLAG_BULK: mst_seal_kind */
+    uint8_t seal; /* CALL RESULT with FLAG_BULK: mst_seal_kind; or a place */
     uint8_t key[MST_BULK_KEY_BYTES]; /* WELCOME, CALL RESULT with FLAG_BULK,
                                         RELAY */
 } mst_record;

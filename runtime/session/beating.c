@@ -83,7 +83,7 @@ void mst_link_tick(void *arg, mst_timer *timer)
         beat_one(w, now);
         mst_bulking_tick(w, now);
     }
-    mst_door_tick(&m->door, now);
+    mst_bulking_tick_all(m, now);
     mst_large_tick(now);
     m->last_tick_ms = now;
     mst_loop_time(&m->loop, timer, now + tick_ms(m));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "launch/note.h"
 #include "session/session.h"
 
 #define PATIENCE_MS 30000 /* nothing moves: it takes the lane */
@@ -133,17 +134,28 @@ void mst_bulking_broken(void *arg, mst_timer *timer)
     off((mst_member *)arg, "its stream was broken");
 }
 
+static bool pass(void *arg, const uint8_t words[MST_SEGMENT_WORDS], int fd)
+{
+    const mst_member *w = (const mst_member *)arg;
+    mst_launcher *launcher = w->m->launcher; /* NULL: it has ended already */
+
+    return launcher != NULL && launcher->pass(launcher, w->rank, w->incarnation,
+                                              words, MST_SEGMENT_WORDS, fd);
+}
+
 /* A socket pair: one end here, the other to the child. */
 static bool open_line(mst_member *w)
 {
     mst_launcher *launcher = w->m->launcher;
     muster_error err;
+    const char stream = MST_LINE_STREAM;
     int pair[2];
     bool passed;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
-    passed = launcher->pass(launcher, w->rank, w->incarnation, pair[1]);
+    passed = launcher->pass(launcher, w->rank, w->incarnation, &stream,
+                            sizeof(stream), pair[1]);
     close(pair[1]);
     if (passed)
         return mst_carrier_open(&w->carrier, pair[0], &err) == MUSTER_OK;
@@ -192,6 +204,12 @@ void mst_bulking_welcome(const mst_member *w, mst_record *welcome)
     mst_root_bulk(w->m->root, w->rank, w->incarnation, welcome->key);
 }
 
+void mst_bulking_tick_all(muster *m, int64_t now_ms)
+{
+    mst_door_tick(&m->door, now_ms);
+    mst_segments_tick(&m->bulk.segments, now_ms);
+}
+
 void mst_bulking_tick(mst_member *w, int64_t now_ms)
 {
     if (w->carrier.bulk != NULL &&
@@ -213,6 +231,7 @@ bool mst_bulking_record(mst_member *w, const mst_record *r)
         if (w->bulk_mode != MST_BULK_LINE)
             return false;
         w->carrier.on = w->carrier.pipe.fd >= 0;
+        w->carrier.pass = w->carrier.on ? pass : NULL;
         return true;
     }
     if (w->carrier.on)

@@ -27,6 +27,7 @@ typedef struct mst_errand {
     bool again;       /* it came apart, and comes again by the lane */
     bool canceled;    /* meanwhile */
     mst_member *from; /* NULL: its link is gone */
+    mst_pool *pool;   /* of this; borrowed */
     uint64_t id;      /* the worker's */
     uint32_t target;
     size_t len;
@@ -56,7 +57,7 @@ static void errand_free(mst_errand *e)
     mst_payload_unref(&e->call.payload);
     mst_payload_unref(&e->reply);
     mst_call_fini(&e->call);
-    mst_free(e);
+    mst_pool_free(e->pool, e);
 }
 
 static void back_head(mst_out *out, mst_record *record)
@@ -236,11 +237,14 @@ static void come_again(mst_member *w, const mst_record *r)
 
 static mst_errand *errand_create(mst_member *w, const mst_record *r)
 {
-    mst_errand *e = mst_calloc(1, sizeof(*e) + r->text.len + 1);
+    mst_errand *e = mst_pool_alloc(w->m->pool, sizeof(*e) + r->text.len + 1);
 
     if (e == NULL)
         return NULL;
+    memset(e, 0, sizeof(*e));
     memcpy(e->name, r->text.at, r->text.len);
+    e->name[r->text.len] = '\0';
+    e->pool = w->m->pool;
     e->from = w;
     e->id = r->id;
     e->target = r->peer;

@@ -22,7 +22,7 @@ static void served_free(mst_served *s)
     TAILQ_REMOVE(&s->m->served, s, link);
     mst_payload_unref(&s->request);
     mst_out_fini(&s->job.result);
-    mst_free(s);
+    mst_pool_free(s->m->pool, s);
 }
 
 void mst_served_free(muster *m)
@@ -116,31 +116,34 @@ static muster_err start_threads(muster *m, muster_error *err)
 }
 
 /* The request stays while the handler runs, even when the caller is gone. */
-static mst_payload *keep(mst_payload *payload)
+static mst_payload *keep(muster *m, mst_payload *payload)
 {
     if (payload == NULL || payload->len == 0)
-        return mst_payload_copy("", 0);
+        return mst_payload_copy_in(m->pool, "", 0);
     if (payload->owned != NULL)
         return mst_payload_ref(payload);
-    return mst_payload_copy(payload->data, payload->len);
+    return mst_payload_copy_in(m->pool, payload->data, payload->len);
 }
 
 void mst_serve(muster *m, mst_call *call)
 {
     static const max_align_t empty;
-    mst_served *s = mst_calloc(1, sizeof(*s) + call->name_len + 1);
+    mst_served *s = mst_pool_alloc(m->pool, sizeof(*s) + call->name_len + 1);
     muster_error err;
 
-    if (s != NULL)
-        s->request = keep(call->payload);
+    if (s != NULL) {
+        memset(s, 0, sizeof(*s));
+        s->request = keep(m, call->payload);
+    }
     if (s == NULL || s->request == NULL) {
-        mst_free(s);
+        mst_pool_free(m->pool, s);
         mst_call_finish(call, MUSTER_ENOMEM, "no memory to run a call");
         return;
     }
     s->m = m;
     s->call = call;
     memcpy(s->name, call->name, call->name_len);
+    s->name[call->name_len] = '\0';
     s->job = (mst_job){.id = call->id,
                        .len = s->request->len,
                        .body = s->request->len > 0 ? s->request->data : &empty,
@@ -157,6 +160,7 @@ void mst_serve(muster *m, mst_call *call)
                                .caller = call->caller,
                                .depth = call->origin.depth,
                                .until_ms = call->until_ms}};
+    s->job.result.pool = m->pool;
     TAILQ_INSERT_TAIL(&m->served, s, link);
     if (start_threads(m, &err) != MUSTER_OK) {
         served_free(s);

@@ -398,6 +398,7 @@ void mst_bulking_end(mst_member *w);
 void mst_bulking_welcome(const mst_member *w, mst_record *welcome);
 void mst_bulking_broken(void *arg, mst_timer *timer);
 void mst_bulking_tick(mst_member *w, int64_t now_ms);
+void mst_bulking_tick_all(muster *m, int64_t now_ms);
 /* GOT, AGAIN, NOBULK, RELAY. False: it broke the protocol. */
 bool mst_bulking_record(mst_member *w, const mst_record *record);
 

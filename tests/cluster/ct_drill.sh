@@ -6,13 +6,15 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 need_cluster
-ended() {
+# Called by name.
+# shellcheck disable=SC2317
+as_it_was() {
     "$CLUSTER" apiserver start
     "$CLUSTER" heal n2
     kubectl delete namespace "muster-drill-$drill" --wait=false
     rm -f "/dev/shm/muster-drill-$drill"
 } >/dev/null 2>&1
-trap 'ended; leave' EXIT
+trap 'as_it_was; leave' EXIT
 
 "$BUILD/muster_drill" --cluster --seed 1 --minutes 1 --quiet &
 drill=$!

@@ -16,8 +16,6 @@
 
 #define WORDS 16
 
-extern char **environ;
-
 /* Runs a command to its end; what it prints goes to `out`. */
 static int run(const char *const *words, int out)
 {

@@ -62,6 +62,7 @@ static bool target(foe *f, const fault *one, double age_ms, muster_info *info)
     const size_t all = muster_ranks(f->m, ranks, 256);
     const size_t n = all < 256 ? all : 256;
 
+    /* cppcheck-suppress knownConditionTrueFalse */
     for (size_t i = 0; i < n; i++)
         if (muster_worker_info(f->m, ranks[(one->target + i) % n], info,
                                NULL) == MUSTER_OK &&

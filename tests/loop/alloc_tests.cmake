@@ -11,7 +11,7 @@ target_compile_options(alloc_watch PRIVATE -fno-builtin-malloc
 test_module(alloc_handlers SOURCE alloc_handlers.c NAME alloc_handlers)
 target_include_directories(alloc_handlers PRIVATE ../support)
 # in front of the C library
-muster_test(NAME it_allocs LABEL loop TIMEOUT 60 SOURCES it_allocs.c
+muster_test(NAME it_allocs LABEL loop TIMEOUT 120 SOURCES it_allocs.c
             LINK alloc_watch rig)
 target_compile_definitions(it_allocs PRIVATE
     ALLOC_WATCH="$<TARGET_FILE:alloc_watch>"

@@ -1,5 +1,6 @@
 /* bulk_handlers.c - handlers with large requests and results. */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,20 @@ static int first_bytes(muster_ctx *ctx, const void *in, size_t len,
     return muster_out_write(out, begun, atomic_load(&nbegun));
 }
 MUSTER_HANDLER(first_bytes);
+
+/* Until it is killed. */
+static int stay(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    printf("staying\n");
+    fflush(stdout);
+    while (!muster_ctx_canceled(ctx))
+        poll(NULL, 0, 10);
+    return 0;
+}
+MUSTER_HANDLER(stay);
 
 /* A number that is another when the bytes are. */
 static int sum(muster_ctx *ctx, const void *in, size_t len, muster_out *out)

@@ -1,17 +1,31 @@
 /* it_allocs.c - in steady state 10,000 calls take no memory from the heap,
- * neither in the manager nor in a worker. libzmq's share is printed. */
+ * neither in the manager nor in a worker, whoever makes them. libzmq's share is
+ * printed. */
 #include <stdlib.h>
 #include <string.h>
+
+#include <muster/worker.h>
 
 #include "alloc_watch.h"
 #include "rig.h"
 
 #define WARM 3000
 #define CALLS 10000
+/* Buffers and tables grow to what has been needed at a time, which a busy
+ * machine may not reach at once: one of so many rounds has to take nothing. */
+#define ROUNDS 5
 #define WINDOW 1000
 #define BODY 64
+#define RELAY_MS 60000 /* for all of them, one after the other */
 
-static rig *up(void)
+static int mirror(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(mirror); /* of the manager, too */
+
+static rig *up(uint32_t n)
 {
     static const char *const env[] = {"LD_PRELOAD=" ALLOC_WATCH, NULL};
     muster_options o = rig_options();
@@ -20,7 +34,7 @@ static rig *up(void)
 
     o.env = env;
     r = rig_open(&o);
-    rig_launch(r, 1);
+    rig_launch(r, n);
     assert_code(muster_module_ship(r->m, ALLOC_HANDLERS, &err), MUSTER_OK, err);
     return r;
 }
@@ -71,6 +85,26 @@ static void pipelined(rig *r, size_t n)
                                           &err),
                         MUSTER_OK, err);
     }
+}
+
+static void relayed(rig *r, uint32_t rank, size_t n)
+{
+    const uint32_t numbers[2] = {rank, (uint32_t)n};
+    muster_error err = {0};
+
+    assert_code(muster_call(r->m, 1, "relay", numbers, sizeof(numbers),
+                            RELAY_MS, NULL, &err),
+                MUSTER_OK, err);
+}
+
+static void to_the_manager(rig *r, size_t n)
+{
+    relayed(r, 0, n);
+}
+
+static void to_another(rig *r, size_t n)
+{
+    relayed(r, 2, n);
 }
 
 static int sink(void *arg, size_t index, const muster_result *result)
@@ -132,14 +166,19 @@ static void print(const char *what, const counts *c)
         c->worker[ALLOC_PROGRAM], (double)c->worker[ALLOC_ZMQ] / CALLS);
 }
 
-static void want_none(const char *what, void (*work)(rig *r, size_t n))
+static void want_none(const char *what, uint32_t nworkers,
+                      void (*work)(rig *r, size_t n))
 {
-    rig *r = up();
-    counts c;
+    rig *r = up(nworkers);
+    counts c = {{0}, {0}};
 
     work(r, WARM);
-    c = watch(r, work, CALLS);
-    print(what, &c);
+    for (int i = 0; i < ROUNDS; i++) {
+        c = watch(r, work, CALLS);
+        print(what, &c);
+        if (c.manager[ALLOC_PROGRAM] + c.worker[ALLOC_PROGRAM] == 0)
+            break;
+    }
     assert_int_equal(c.manager[ALLOC_PROGRAM], 0);
     assert_int_equal(c.worker[ALLOC_PROGRAM], 0);
     rig_down(&r);
@@ -148,30 +187,41 @@ static void want_none(const char *what, void (*work)(rig *r, size_t n))
 static void blocking_calls_take_none(void **state)
 {
     (void)state;
-    want_none("blocking", blocking);
+    want_none("blocking", 1, blocking);
 }
 
 static void pipelined_calls_take_none(void **state)
 {
     (void)state;
-    want_none("pipelined", pipelined);
+    want_none("pipelined", 1, pipelined);
+}
+
+static void calls_of_a_handler_take_none(void **state)
+{
+    (void)state;
+    want_none("a worker calls the manager", 1, to_the_manager);
+    want_none("a worker calls another", 2, to_another);
 }
 
 /* A map takes memory for itself, as often for many items as for few. */
 static void items_of_a_map_take_none(void **state)
 {
-    rig *r = up();
-    counts few, many;
+    rig *r = up(1);
+    counts few = {{0}, {0}}, many = {{0}, {0}};
 
     (void)state;
     map(r, WARM);
-    few = watch(r, map, 1000);
-    many = watch(r, map, CALLS + 1000);
-    for (int i = 0; i < ALLOC_WATCHED; i++) {
-        many.manager[i] -= few.manager[i];
-        many.worker[i] -= few.worker[i];
+    for (int i = 0; i < ROUNDS; i++) {
+        few = watch(r, map, 1000);
+        many = watch(r, map, CALLS + 1000);
+        for (int k = 0; k < ALLOC_WATCHED; k++) {
+            many.manager[k] -= few.manager[k];
+            many.worker[k] -= few.worker[k];
+        }
+        print("map", &many);
+        if (many.manager[ALLOC_PROGRAM] + many.worker[ALLOC_PROGRAM] == 0)
+            break;
     }
-    print("map", &many);
     assert_true(few.manager[ALLOC_PROGRAM] < 16);
     assert_int_equal(many.manager[ALLOC_PROGRAM], 0);
     assert_int_equal(many.worker[ALLOC_PROGRAM], 0);
@@ -200,6 +250,7 @@ int main(void)
         rig_test(the_watch_sees),
         rig_test(blocking_calls_take_none),
         rig_test(pipelined_calls_take_none),
+        rig_test(calls_of_a_handler_take_none),
         rig_test(items_of_a_map_take_none),
     };
 

@@ -71,6 +71,8 @@ typedef struct figures {
     uint32_t rank;
     bool on;
     unsigned opened;
+    unsigned segments, uses; /* of shared memory */
+    size_t shared;           /* its bytes */
 } figures;
 
 static void look(muster *m, void *arg)
@@ -81,6 +83,11 @@ static void look(muster *m, void *arg)
     f->transfers = m->bulk.last;
     f->sealed = m->bulk.sealed;
     f->guests = m->door.nguests;
+    f->shared = m->bulk.segments.bytes;
+    for (unsigned i = 0; i < MST_SEGMENTS; i++) {
+        f->segments += m->bulk.segments.places[i].fd >= 0;
+        f->uses += m->bulk.segments.places[i].uses;
+    }
     TAILQ_FOREACH (w, &m->all, of_all) {
         const mst_flow *flow;
 
@@ -297,6 +304,113 @@ static void from_worker_to_worker(void **state)
     from_worker_to_worker_by("sealed");
 }
 
+/* ---------------------------------------------------------- shared memory --
+ */
+
+static rig *up_sharing(uint32_t n)
+{
+    rig *r = up("auto", n);
+
+    for (uint32_t rank = 1; rank <= n; rank++)
+        wait_until_on(r, rank);
+    return r;
+}
+
+/* The last word that a segment is not read any more comes behind the result. */
+static void wait_until_unused(rig *r)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    while (figures_of(r, 1).uses > 0 && rig_now_ms() < until)
+        poll(NULL, 0, 1);
+    assert_int_equal(figures_of(r, 1).uses, 0);
+}
+
+static void children_read_where_it_was_put(void **state)
+{
+    const size_t len = 8 * RIG_MIB + 5;
+    rig *r = up_sharing(4);
+
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) { /* the same place, other bytes */
+        unsigned char *data = bytes_of(len - i, i);
+        const figures before = figures_of(r, 1);
+        muster_results *all = NULL;
+        char want[32];
+
+        sum_of(data, len - i, want);
+        assert_code(muster_broadcast(r->m, NULL, "sum", data, len - i, 0, &all,
+                                     &r->err),
+                    MUSTER_OK, r->err);
+        for (size_t k = 0; k < 4; k++)
+            assert_string_equal(all->items[k].data, want);
+        muster_results_destroy(&all);
+        free(data);
+        wait_until_unused(r);
+        assert_int_equal(figures_of(r, 1).transfers - before.transfers, 4);
+    }
+    assert_int_equal(figures_of(r, 1).segments, 1);
+    assert_int_equal(figures_of(r, 1).flows, 0);
+    rig_down(&r);
+}
+
+/* What finds no place takes the other way. */
+static void more_than_is_shared(void **state)
+{
+    enum { N = 36 };
+    const size_t len = 9 * RIG_MIB;
+    muster_future *futures[N];
+    rig *r = up_sharing(3);
+    char want[N][32];
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++) {
+        unsigned char *data = bytes_of(len, i);
+
+        sum_of(data, len, want[i]);
+        assert_code(muster_call_start(r->m, 1 + i % 3, "sum", data, len, 0,
+                                      &futures[i], &r->err),
+                    MUSTER_OK, r->err);
+        free(data); /* it was copied */
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        muster_reply *reply = NULL;
+
+        assert_code(muster_future_result(futures[i], &reply, &r->err),
+                    MUSTER_OK, r->err);
+        assert_string_equal(reply->data, want[i]);
+        muster_reply_destroy(&reply);
+        muster_future_destroy(&futures[i]);
+        assert_true(figures_of(r, 1).shared <= MST_SEGMENT_BYTES);
+    }
+    wait_until_unused(r);
+    rig_down(&r);
+}
+
+/* Nobody knows when one that was given up reads no more. */
+static void a_reader_that_is_lost(void **state)
+{
+    const size_t len = 2 * RIG_MIB;
+    unsigned char *data = bytes_of(len, 1);
+    muster_future *f = NULL;
+    rig *r = up_sharing(2);
+    muster_err rc;
+
+    (void)state;
+    assert_code(muster_call_start(r->m, 1, "stay", data, len, 0, &f, &r->err),
+                MUSTER_OK, r->err);
+    assert_non_null(rig_take_line(r, 1, "staying", RIG_WAIT_MS));
+    assert_int_equal(figures_of(r, 2).uses, 1);
+    kill(rig_pid(r, 1), SIGKILL);
+    rc = muster_future_result(f, NULL, &r->err);
+    assert_code(rc, MUSTER_ELOST, r->err);
+    muster_future_destroy(&f);
+    assert_int_equal(figures_of(r, 2).segments, 0);
+    assert_code(mirror(r, 2, data, len, 0), MUSTER_OK, r->err);
+    free(data);
+    rig_down(&r);
+}
+
 /* What is small does not overtake what is large. */
 static void order_by(const char *bulk)
 {
@@ -494,8 +608,8 @@ static long resident_kib(pid_t pid)
     file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
     fclose(file);
     return kib;
 }
@@ -698,6 +812,9 @@ int main(void)
         rig_test(a_map_of_large_items),
         rig_test(a_large_blob_also_for_who_comes_late),
         rig_test(from_worker_to_worker),
+        rig_test(children_read_where_it_was_put),
+        rig_test(more_than_is_shared),
+        rig_test(a_reader_that_is_lost),
         rig_test(large_and_small_begin_in_their_order),
         rig_test(cancel_and_deadline_before_it_is_there),
         rig_test(deadlines_at_any_moment),

@@ -261,6 +261,33 @@ static void many_are_outstanding(void **state)
     rig_down(&r);
 }
 
+/* Each by itself, while the worker is at the first: it stays alive. */
+static void very_many_are_cancelled(void **state)
+{
+    const size_t n = RIG_SLOW > 1 ? 10000 : 40000;
+    muster_future **futures = calloc(n, sizeof(muster_future *));
+    rig *r = rig_up(1);
+    muster_future *first = rig_start(r, 1, "until_canceled", "");
+    int64_t began;
+
+    (void)state;
+    assert_non_null(futures);
+    assert_non_null(rig_take_line(r, 1, "begun", RIG_WAIT_MS));
+    for (size_t i = 0; i < n; i++)
+        futures[i] = rig_start(r, 1, "echo", "");
+    began = rig_now_ms();
+    for (size_t i = n; i-- > 0;)
+        muster_future_cancel(futures[i]);
+    muster_future_cancel(first);
+    for (size_t i = 0; i < n; i++)
+        assert_code(rig_result(r, &futures[i]), MUSTER_ECANCELED, r->err);
+    assert_code(rig_result(r, &first), MUSTER_ECANCELED, r->err);
+    assert_code(rig_call(r, 1, "echo", "x", 0), MUSTER_OK, r->err);
+    assert_within("very many are cancelled", began, 4000);
+    free(futures);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +297,7 @@ int main(void)
         rig_test(one_of_several_is_waited_for),
         rig_test(cancel_ends_the_call_and_tells_the_handler),
         rig_test(cancel_after_the_end_changes_nothing),
+        rig_test(very_many_are_cancelled),
         rig_test(an_abandoned_call_goes_on),
         rig_test(a_callback_comes_once),
         rig_test(a_callback_on_a_finished_call_comes_at_once),

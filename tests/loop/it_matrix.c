@@ -135,10 +135,14 @@ static void wait_for_call(cell *c)
     assert_true(info.calls > 0);
 }
 
+/* The thread of the operation is about to call. */
+static atomic_bool calling;
+
 static void *act(void *arg)
 {
     cell *c = (cell *)arg;
 
+    atomic_store(&calling, true);
     c->rc = c->op->run(c);
     return NULL;
 }
@@ -214,6 +218,28 @@ static void *watchdog(void *arg)
     return NULL;
 }
 
+/* As far as that can be seen, the operation is under way. */
+static void wait_for_it(cell *c)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    if (c->op->still) {
+        wait_for_call(c);
+        return;
+    }
+    if (!c->op->quiet && !c->op->here) {
+        assert_non_null(rig_take_line(c->r, 1, "begun", RIG_WAIT_MS));
+        return;
+    }
+    while (!(c->op->here ? atomic_load(&matrix_begun) > 0
+                         : atomic_load(&calling)) &&
+           rig_now_ms() < until)
+        poll(NULL, 0, 1);
+    assert_true(rig_now_ms() < until);
+    if (c->op->quiet)
+        poll(NULL, 0, 30 * RIG_SLOW);
+}
+
 /* What the session has seen. */
 static void show(const cell *c)
 {
@@ -243,13 +269,10 @@ static void run_cell(const operation *op, trouble what)
         op->prepare(&c);
     if (op->still)
         kill(c.pid, SIGSTOP);
+    atomic_store(&calling, false);
+    atomic_store(&matrix_begun, 0);
     assert_int_equal(pthread_create(&actor, NULL, act, &c), 0);
-    if (op->still)
-        wait_for_call(&c);
-    else if (op->quiet)
-        poll(NULL, 0, 30 * RIG_SLOW);
-    else
-        assert_non_null(rig_take_line(c.r, 1, "begun", RIG_WAIT_MS));
+    wait_for_it(&c);
     trouble_comes(&c);
     if (op->relieve != NULL && c.r != NULL && what != CANCEL &&
         what != DEADLINE)

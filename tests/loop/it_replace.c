@@ -175,16 +175,18 @@ static void a_map_is_exact_whoever_is_killed(void **state)
         muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
         muster_results *all = NULL;
         killer k = {.r = up(3, 1000), .seed = seed};
+        muster_err rc;
 
+        o.timeout_ms = 6 * RIG_WAIT_MS; /* on a machine that has much to do */
         o.items = items;
         o.nitems = ITEMS;
         o.lost_retries = 1000;
         assert_int_equal(pthread_create(&k.thread, NULL, kill_now_and_then, &k),
                          0);
-        assert_code(muster_map(k.r->m, "slow_twice", &o, &all, &k.r->err),
-                    MUSTER_OK, k.r->err);
+        rc = muster_map(k.r->m, "slow_twice", &o, &all, &k.r->err);
         atomic_store(&k.stop, true);
         pthread_join(k.thread, NULL);
+        assert_code(rc, MUSTER_OK, k.r->err);
         print_message("seed %u: %u workers ended\n", seed, k.kills);
         assert_true(k.kills > 0);
         assert_int_equal(all->n, ITEMS);

@@ -2,6 +2,8 @@
 #ifndef MATRIX_H
 #define MATRIX_H
 
+#include <stdatomic.h>
+
 #include "rig.h"
 
 typedef enum trouble {
@@ -37,7 +39,11 @@ typedef struct operation {
     muster_err ends[TROUBLES];
     bool still; /* worker 1 stands still from before it begins */
     bool quiet; /* nobody says "begun" */
+    bool here;  /* a handler of this process is its end */
 } operation;
+
+/* Handlers of this process that have begun. */
+extern atomic_int matrix_begun;
 
 extern const operation matrix_operations[];
 extern const size_t matrix_count;

@@ -11,6 +11,8 @@ static unsigned char big[(size_t)12 << 20];
 
 /* ------------------------------------------------- handlers here, rank 0 -- */
 
+atomic_int matrix_begun;
+
 static int step(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
     const struct timespec one = {0, 1000000};
@@ -18,6 +20,7 @@ static int step(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
     long ms;
 
     (void)out;
+    atomic_fetch_add(&matrix_begun, 1);
     memcpy(text, in, len < sizeof(text) ? len : sizeof(text) - 1);
     ms = strtol(text, NULL, 10);
     for (long left = ms != 0 ? ms : 20; left != 0; left--) {
@@ -226,7 +229,7 @@ const operation matrix_operations[] = {
      .ends = ENDS(REMOTE, OK, OK, REMOTE, CANC, TIME, SHUT)},
     {.name = "call of the manager",
      .run = run_up,
-     .quiet = true,
+     .here = true,
      .ends = AS_CALLS},
     {.name = "put",
      .run = run_put,

@@ -112,6 +112,33 @@ static const golden vectors[] = {
      "00000001"
      "1234" KEY_HEX "0003"
      "3a3a31"},
+    {{.kind = MST_CALL,
+      .flags = MST_FLAG_SHARED,
+      .id = 5,
+      .remaining_ms = 10,
+      .size = 1,
+      .count = 1,
+      .depth = 1,
+      .text = SPAN("f"),
+      .total = 65536,
+      .transfer = 7,
+      .seal = 2},
+     "0000003a"
+     "06"
+     "10"
+     "0000"
+     "0000000000000005"
+     "000000000000000a"
+     "00000001"
+     "00000000"
+     "00000001"
+     "00000000"
+     "0001"
+     "0001"
+     "66"
+     "0000000000010000"
+     "0000000000000007"
+     "02"},
     {{.kind = MST_RESULT,
       .flags = MST_FLAG_BULK,
       .id = 5,
@@ -315,7 +342,8 @@ static size_t from_hex(const char *hex, unsigned char *bytes)
 static void each_kind_is_written_as_described(void **state)
 {
     (void)state;
-    assert_int_equal(NVECTORS, MST_KINDS - 1 + 2); /* HEARTBEAT RESULT: two */
+    assert_int_equal(NVECTORS,
+                     MST_KINDS - 1 + 3); /* HEARTBEAT, CALL, RESULT: two */
     for (size_t i = 0; i < NVECTORS; i++) {
         unsigned char want[256], got[256];
         const size_t len = from_hex(vectors[i].hex, want);

@@ -60,7 +60,7 @@ inside() {
 
 limit() {
     tc -n "$NAME-$1" qdisc add dev "$2" root tbf rate "$RATE" burst 256kb \
-        latency ${LAT:-100ms} || die "no token bucket here: tc says why"
+        latency 20ms || die "no token bucket here: tc says why"
 }
 
 # host NAME ADDRESS: a namespace with one link to the bridge.
