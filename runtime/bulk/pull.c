@@ -8,7 +8,8 @@
 #include "bulk/relay.h"
 
 #define CONNECT_MS 1000 /* until it is reached */
-#define AGAIN_MS 20     /* it may not have heard of us yet */
+#define AGAIN_MS 2      /* it may not have heard of us yet; then twice that */
+#define AGAIN_TIMES 5   /* ...until so many */
 #define NAMED_MS 3000   /* and never announced */
 
 static void knocked(void *arg, int fd, const char *why);
@@ -79,8 +80,9 @@ static void try_again(mst_pull *p)
 {
     const int64_t now_ms = mst_now_ms();
 
-    if (now_ms + AGAIN_MS - p->began_ms < CONNECT_MS) {
-        p->again_ms = now_ms + AGAIN_MS;
+    if (now_ms - p->began_ms < CONNECT_MS) {
+        p->again_ms = now_ms + (AGAIN_MS << p->tries);
+        p->tries += p->tries < AGAIN_TIMES;
         mst_relay_wake(p->relay);
     } else {
         mst_pull_failed(p, MST_FLAG_UNREACHED);

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 
 #define TICK_MS 200
-#define SOON_MS 20 /* an attempt is due */
 
 static bool find_key(void *arg, mst_proof_name name,
                      uint8_t key[MST_BULK_KEY_BYTES])
@@ -85,8 +84,8 @@ void mst_relay_wake(mst_relay *relay)
     if (LIST_EMPTY(&relay->pulls) && LIST_EMPTY(&relay->kept))
         return;
     LIST_FOREACH(p, &relay->pulls, link)
-    if (p->again_ms > 0 || p->over)
-        at_ms = mst_now_ms() + SOON_MS;
+    if (p->again_ms > 0 && p->again_ms < at_ms)
+        at_ms = p->again_ms;
     if (relay->timer.timed.place == 0 || relay->timer.timed.at_ms > at_ms)
         mst_loop_time(relay->loop, &relay->timer, at_ms);
 }

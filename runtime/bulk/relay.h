@@ -129,6 +129,7 @@ struct mst_pull {
     mst_pipe pipe;
     int64_t began_ms;
     int64_t again_ms; /* the next attempt; 0: none is due */
+    unsigned tries;
     bool over;
 };
 
