@@ -57,20 +57,29 @@ void mst_worker_escalate(void *worker, mst_timer *timer)
         mst_loop_time(&w->loop, timer, next > now ? next : now + 1);
 }
 
+static void interrupt(mst_worker *w, mst_task *task, const mst_record *r)
+{
+    mst_executor_cancel(&w->executor, &task->job, 0);
+    mst_asking_canceled(w, task->job.id);
+    task->signal_ms = earlier(task->signal_ms, after(r->signal_ms));
+    task->end_ms = earlier(task->end_ms, after(r->end_ms));
+}
+
 void mst_worker_interrupt(mst_worker *w, const mst_record *r)
 {
     mst_task *task;
 
-    TAILQ_FOREACH (task, &w->tasks, all) {
-        if (!task->job.running)
-            continue;
-        if (r->id != 0 ? task->job.id != r->id
-                       : !mst_executor_has_begun(&w->executor, &task->job))
-            continue;
-        mst_executor_cancel(&w->executor, &task->job, 0);
-        mst_asking_canceled(w, task->job.id);
-        task->signal_ms = earlier(task->signal_ms, after(r->signal_ms));
-        task->end_ms = earlier(task->end_ms, after(r->end_ms));
+    if (r->id != 0) {
+        task = mst_index_get(&w->by_id, r->id);
+        if (task != NULL && task->job.running)
+            interrupt(w, task, r);
+    } else {
+        TAILQ_FOREACH (task, &w->tasks, all)
+            if (task->job.running &&
+                mst_executor_has_begun(&w->executor, &task->job))
+                interrupt(w, task, r);
     }
-    mst_worker_escalate(w, &w->escalate);
+    /* once for all that come at a time */
+    if (!mst_loop_time(&w->loop, &w->escalate, mst_now_ms()))
+        mst_worker_escalate(w, &w->escalate);
 }

@@ -245,6 +245,7 @@ static void set_signals(mst_worker *w)
     wake_fd = w->loop.inbox.wake_fd;
     has_line = w->line_fd >= 0;
     sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART; /* a handler may be on this thread */
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
@@ -295,13 +296,14 @@ static void on_stuck(void *arg, mst_timer *timer)
     leave_stuck(w);
 }
 
-/* A call waits for this thread, and no other could begin beside it. */
+/* A lone call waits for this thread, and no other could begin beside it. Where
+ * the next one is there already, all are read, to be answered together. */
 static bool enough(void *arg)
 {
     mst_worker *w = (mst_worker *)arg;
 
-    return w->has_executor && w->executor.nplaces == 1 && !w->here &&
-           mst_executor_holds(&w->executor);
+    return w->loop.slept && w->has_executor && w->executor.nplaces == 1 &&
+           !w->here && mst_executor_holds(&w->executor);
 }
 
 static muster_err set_up(mst_worker *w, muster_error *err)
@@ -384,6 +386,7 @@ static void run_here(mst_worker *w)
     mst_loop_rise(&w->loop);
     (void)mst_executor_run_held(&w->executor);
     mst_loop_sit(&w->loop);
+    w->loop.slept = false;
     w->here = false;
 }
 

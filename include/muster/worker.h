@@ -27,8 +27,9 @@
  * Threads: a worker runs `threads` handlers at a time (1 unless asked for
  * otherwise), each on a thread that has nothing else to do meanwhile: one of a
  * pool, or the one that read the call, so two calls need not meet the same
- * one. Module globals are per worker; with more than one thread they are
- * shared and need a lock.
+ * one. On the latter a SIGTERM to the worker ends sleep(3), poll(2) and the
+ * like early, see signal(7); it restarts read(2). Module globals are per
+ * worker; with more than one thread they are shared and need a lock.
  */
 #ifndef MUSTER_WORKER_H
 #define MUSTER_WORKER_H

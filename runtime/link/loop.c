@@ -93,6 +93,7 @@ void mst_loop_turn(mst_loop *loop, int64_t until_ms)
             return;
         mst_poll_wait(&loop->poll, until_ms);
         mst_inbox_woke(&loop->inbox);
+        loop->slept = true;
         rounds(loop);
         now = mst_now_ms();
     } else {

@@ -33,6 +33,7 @@ typedef struct mst_loop {
     bool (*work)(void *arg); /* sockets: true when it did something */
     void *arg;
     int64_t looked_ms;            /* at the descriptors, while there was work */
+    bool slept;                   /* set when a turn had to wait */
     const struct mst_await *goal; /* of the caller who drives; NULL: none */
 
     pthread_mutex_t lock; /* the fields below, and what mst_loop_await awaits */

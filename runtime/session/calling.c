@@ -45,6 +45,8 @@ void mst_call_detach(mst_call *call)
 
     mst_pending_remove(&w->m->pending, call->id);
     TAILQ_REMOVE(&w->calls, call, of_member);
+    if (call->origin.by != 0)
+        TAILQ_REMOVE(&w->m->inner, call, of_inner);
     w->ncalls--;
     w->m->nparked -= call->parked;
     call->parked = false;
@@ -124,6 +126,8 @@ bool mst_call_enlist(mst_member *w, mst_call *call)
         return false;
     }
     TAILQ_INSERT_TAIL(&w->calls, call, of_member);
+    if (call->origin.by != 0)
+        TAILQ_INSERT_TAIL(&m->inner, call, of_inner);
     w->ncalls++;
     call->deadline.fn = on_deadline;
     call->deadline.arg = call;
@@ -174,14 +178,18 @@ int64_t mst_origin_until(int64_t until_ms)
     return ctx != NULL && ctx->until_ms < until_ms ? ctx->until_ms : until_ms;
 }
 
+/* Ending one may end others: begin anew each time. */
 void mst_calls_canceled(muster *m, uint64_t by)
 {
-    for (uint32_t i = 0; i < m->pending.room; i++) {
-        mst_call *call = (mst_call *)m->pending.slots[i].item;
+    mst_call *call;
 
-        if (call != NULL && call->origin.by == by)
+    do {
+        TAILQ_FOREACH (call, &m->inner, of_inner)
+            if (call->origin.by == by)
+                break;
+        if (call != NULL)
             mst_call_cancel(call);
-    }
+    } while (call != NULL);
 }
 
 static bool better(const mst_member *a, const mst_member *b)

@@ -107,8 +107,8 @@ static void raise_descriptor_limit(void)
 static bool work(void *arg)
 {
     muster *m = (muster *)arg;
-    /* first what commands have made: somebody may wait for its answer */
-    const bool sent = mst_link_flush(m);
+    /* a lone call goes out first; several share messages with what follows */
+    const bool sent = m->pending.n == 1 && mst_link_flush(m);
     const bool heard = mst_hub_work(&m->hub);
     const bool started = mst_starting_work(m);
 
@@ -205,6 +205,7 @@ static muster *create(const muster_options *options)
     TAILQ_INIT(&m->removings);
     TAILQ_INIT(&m->mappings);
     TAILQ_INIT(&m->served);
+    TAILQ_INIT(&m->inner);
     mst_blobs_init(&m->blobs);
     m->loop.inbox.wake_fd = -1;
     mst_log_init(&m->log, options->log_level, options->on_log, options->arg);

@@ -70,6 +70,7 @@ typedef struct mst_origin {
 /* A call on its way. Lives in a future or in a broadcast. */
 typedef struct mst_call {
     TAILQ_ENTRY(mst_call) of_member;
+    TAILQ_ENTRY(mst_call) of_inner; /* when origin.by is not 0 */
     mst_timer deadline;
     mst_out out;
     mst_incoming *in;          /* its result, while that comes apart; or NULL */
@@ -251,6 +252,7 @@ struct muster {
     bool closing, has_executor;
     bool output_full; /* the sink cannot follow */
     mst_pending pending;
+    TAILQ_HEAD(, mst_call) inner; /* of handlers here: origin.by is not 0 */
     TAILQ_HEAD(, mst_member) to_start, dirty;
     TAILQ_HEAD(mst_shipments, mst_shipment) shipments;
     void *by_name; /* the same, of tsearch(3) */

@@ -324,17 +324,6 @@ void book_good(book *b)
     pthread_mutex_unlock(&b->lock);
 }
 
-uint32_t book_incarnation(book *b, uint32_t rank)
-{
-    uint32_t incarnation = 0;
-
-    pthread_mutex_lock(&b->lock);
-    if (rank < BOOK_RANKS && b->latest[rank] != NULL)
-        incarnation = b->latest[rank]->incarnation;
-    pthread_mutex_unlock(&b->lock);
-    return incarnation;
-}
-
 /* With the lock. NULL: nothing is known of it. */
 static const book_worker *known(const book *b, uint32_t rank,
                                 uint32_t incarnation)

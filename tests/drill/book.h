@@ -87,9 +87,6 @@ void book_befalls(book *b, fault_kind kind, uint32_t rank,
 void book_stalled(book *b, double ms);
 /* A result was right. */
 void book_good(book *b);
-
-/* The latest incarnation of it that was heard of; 0: none. */
-uint32_t book_incarnation(book *b, uint32_t rank);
 /* For how long it has been ready, since it was for the first time; 0: not. */
 double book_age_ms(book *b, uint32_t rank, uint32_t incarnation);
 /* It was lost. */

@@ -56,9 +56,13 @@ static void print_text(const report *r, book *b, traffic *t)
     printf("\n  descriptors  %d before, %d when all were ready, %d at the end "
            "(%d pairs in the relay), %d after\n",
            r->fds_before, r->fds_full, r->fds_last, r->relayed, r->fds_after);
-    printf("  memory       %" PRId64 " KiB in use when all were ready, %" PRId64
-           " KiB at the end; %" PRId64 " and %" PRId64 " KiB resident\n",
-           r->in_use_first, r->in_use_last, r->kib_first, r->kib_last);
+    printf("  memory       %" PRId64
+           " KiB resident when all were ready, %" PRId64 " KiB at the end",
+           r->kib_first, r->kib_last);
+    if (r->in_use_first >= 0)
+        printf("; %" PRId64 " and %" PRId64 " KiB in use", r->in_use_first,
+               r->in_use_last);
+    puts("");
     printf("  processes    %d left\n", r->orphans);
     if (r->pods)
         printf("  cluster      %d Pods and Secrets left\n", r->left);

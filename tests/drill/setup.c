@@ -81,6 +81,9 @@ void drill_options(drill *d, int argc, char **argv)
             d->log = fopen(optarg, "we");
             if (d->log == NULL)
                 drill_die(optarg, strerror(errno));
+            /* commands write to it, too */
+            setvbuf(d->log, NULL, _IOLBF, 0);
+            (void)fcntl(fileno(d->log), F_SETFL, O_APPEND);
             break;
         case 'c':
             d->on_cluster = true;

@@ -228,6 +228,7 @@ static void some_futures(driver *d)
 static void some_posts(driver *d)
 {
     traffic *t = d->t;
+    muster_info info;
     muster_error err;
 
     doing(d, "posts");
@@ -235,11 +236,14 @@ static void some_posts(driver *d)
         const uint32_t rank = some_rank(d);
         job j = {0, 0, 0};
 
-        if (rank == MUSTER_ANY)
+        /* a post to who is not ready fails, and only the log has it */
+        if (rank == MUSTER_ANY ||
+            muster_worker_info(t->m, rank, &info, &err) != MUSTER_OK ||
+            info.state != MUSTER_READY)
             continue;
         j.id = new_ids(t, 1, JOB_POST);
         atomic_store(&t->posted[j.id % JOBS],
-                     rank << 20 | book_incarnation(t->book, rank));
+                     rank << 20 | info.incarnation);
         if (muster_post(t->m, rank, "twist", &j, sizeof(j), &err) != MUSTER_OK)
             book_wrong(t->book, "post: %s", err.text);
         else

@@ -130,8 +130,7 @@ static int many(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
                              &err) == MUSTER_OK)
         nstarted++;
     for (unsigned long i = 0; i < nstarted; i++) {
-        nanswered +=
-            muster_future_result(futures[i], NULL, &err) == MUSTER_OK;
+        nanswered += muster_future_result(futures[i], NULL, &err) == MUSTER_OK;
         muster_future_destroy(&futures[i]);
     }
     free(futures);

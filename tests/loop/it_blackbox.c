@@ -93,7 +93,7 @@ static void the_silent_one_was_in_a_handler(void **state)
 
     (void)state;
     wait_for_handler(r, 1, "until_canceled", 100);
-    kill(pid, SIGSTOP);
+    rig_stop(pid);
     assert_code(rig_result(r, &f), MUSTER_ELOST, r->err);
     assert_words(r->err.text, "worker 1 was silent for",
                  "when last heard, handler until_canceled ran for ", "memory ");

@@ -160,7 +160,7 @@ static void a_put_that_fails_leaves_nothing(void **state)
     r = rig_up_with(&o, 2);
     assert_code(muster_module_ship(r->m, INNER_HANDLERS, &r->err), MUSTER_OK,
                 r->err);
-    kill(rig_pid(r, 1), SIGSTOP);
+    rig_stop(rig_pid(r, 1));
     assert_code(muster_put(r->m, "b", "first", 5, &r->err), MUSTER_ETIMEOUT,
                 r->err);
     kill(rig_pid(r, 1), SIGCONT);

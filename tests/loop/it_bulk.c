@@ -454,7 +454,7 @@ static void given_up_by(const char *bulk)
     const pid_t pid = rig_pid(r, 1);
 
     assert_mirrors(r, 1, RIG_MIB);
-    kill(pid, SIGSTOP);
+    rig_stop(pid);
     assert_code(mirror(r, 1, data, len, 50), MUSTER_ETIMEOUT, r->err);
     assert_code(muster_call_start(r->m, 1, "mirror", data, len, MUSTER_FOREVER,
                                   &f, &r->err),

@@ -334,7 +334,7 @@ static void stopped_for_longer_than_the_timeout(void **state)
     r = rig_up_with(&o, 3);
     pid = rig_pid(r, 2);
     began = rig_now_ms();
-    kill(pid, SIGSTOP);
+    rig_stop(pid);
     f = rig_start(r, 2, "echo", "hello?");
     assert_code(rig_result(r, &f), MUSTER_ELOST, r->err);
     assert_within("SIGSTOP, heartbeat time-out 2.5 s", began, 5000);
@@ -359,7 +359,7 @@ static void stopped_for_less_than_the_timeout(void **state)
     o.heartbeat_timeout_ms = 4000 * RIG_SLOW;
     r = rig_up_with(&o, 2);
     pid = rig_pid(r, 1);
-    kill(pid, SIGSTOP);
+    rig_stop(pid);
     f = rig_start(r, 1, "echo", "");
     assert_null(rig_event_to(r, 1, MUSTER_LOST, 1500));
     assert_false(muster_future_wait(f, 0));

@@ -1,8 +1,23 @@
 /* it_futures.c - calls that are started now and waited for later. */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <muster/worker.h>
+
 #include "rig.h"
+
+static int here_until_told(muster_ctx *ctx, const void *in, size_t len,
+                           muster_out *out)
+{
+    (void)in;
+    (void)len;
+    (void)out;
+    while (!muster_ctx_canceled(ctx))
+        sched_yield();
+    return muster_fail(ctx, 1, "told");
+}
+MUSTER_HANDLER(here_until_told);
 
 static void a_future_is_polled_and_read(void **state)
 {
@@ -262,22 +277,23 @@ static void many_are_outstanding(void **state)
 }
 
 /* Each by itself, while the worker is at the first: it stays alive. */
-static void very_many_are_cancelled(void **state)
+static void cancel_very_many(uint32_t rank, void (*end)(muster_future *f))
 {
     const size_t n = RIG_SLOW > 1 ? 10000 : 40000;
     muster_future **futures = calloc(n, sizeof(muster_future *));
     rig *r = rig_up(1);
-    muster_future *first = rig_start(r, 1, "until_canceled", "");
+    muster_future *first = rig_start(
+        r, rank, rank == 0 ? "here_until_told" : "until_canceled", "");
     int64_t began;
 
-    (void)state;
     assert_non_null(futures);
-    assert_non_null(rig_take_line(r, 1, "begun", RIG_WAIT_MS));
+    if (rank != 0)
+        assert_non_null(rig_take_line(r, rank, "begun", RIG_WAIT_MS));
     for (size_t i = 0; i < n; i++)
-        futures[i] = rig_start(r, 1, "echo", "");
+        futures[i] = rig_start(r, rank, "echo", "");
     began = rig_now_ms();
     for (size_t i = n; i-- > 0;)
-        muster_future_cancel(futures[i]);
+        end(futures[i]);
     muster_future_cancel(first);
     for (size_t i = 0; i < n; i++)
         assert_code(rig_result(r, &futures[i]), MUSTER_ECANCELED, r->err);
@@ -286,6 +302,29 @@ static void very_many_are_cancelled(void **state)
     assert_within("very many are cancelled", began, 4000);
     free(futures);
     rig_down(&r);
+}
+
+static void very_many_are_cancelled(void **state)
+{
+    (void)state;
+    cancel_very_many(1, muster_future_cancel);
+}
+
+static void very_many_are_cancelled_here(void **state)
+{
+    (void)state;
+    cancel_very_many(0, muster_future_cancel);
+}
+
+static void interrupt(muster_future *f)
+{
+    muster_future_interrupt(f, MUSTER_FOREVER, MUSTER_FOREVER);
+}
+
+static void very_many_are_interrupted(void **state)
+{
+    (void)state;
+    cancel_very_many(1, interrupt);
 }
 
 int main(void)
@@ -298,6 +337,8 @@ int main(void)
         rig_test(cancel_ends_the_call_and_tells_the_handler),
         rig_test(cancel_after_the_end_changes_nothing),
         rig_test(very_many_are_cancelled),
+        rig_test(very_many_are_cancelled_here),
+        rig_test(very_many_are_interrupted),
         rig_test(an_abandoned_call_goes_on),
         rig_test(a_callback_comes_once),
         rig_test(a_callback_on_a_finished_call_comes_at_once),

@@ -154,7 +154,7 @@ static void trouble_comes(cell *c)
         kill(c->pid, SIGKILL);
         break;
     case STOPPED:
-        kill(c->pid, SIGSTOP);
+        rig_stop(c->pid);
         poll(NULL, 0, 100);
         kill(c->pid, SIGCONT);
         break;
@@ -268,7 +268,7 @@ static void run_cell(const operation *op, trouble what)
     if (op->prepare != NULL)
         op->prepare(&c);
     if (op->still)
-        kill(c.pid, SIGSTOP);
+        rig_stop(c.pid);
     atomic_store(&calling, false);
     atomic_store(&matrix_begun, 0);
     assert_int_equal(pthread_create(&actor, NULL, act, &c), 0);

@@ -126,6 +126,9 @@ void rig_alive(rig *r, uint32_t n);
 /* The process of a worker. Asserts that it has one. */
 pid_t rig_pid(rig *r, uint32_t rank);
 
+/* SIGSTOP, and each of its threads stands still. SIGCONT lets it go on. */
+void rig_stop(pid_t pid);
+
 /* ----------------------------------------------------- what was reported -- */
 
 /* The first event of a worker that led to this state; NULL: none in time. */
@@ -160,7 +163,8 @@ void rig_assert_code(muster_err got, muster_err want, const char *text,
 void rig_assert_words(const char *text, const char *const *words,
                       const char *file, int line);
 
-/* No more than limit_ms (times RIG_SLOW) since began_ms; says how long. */
+/* No more than limit_ms since began_ms, times RIG_SLOW, and times how many want
+ * each processor when they are more than one; says how long. */
 #define assert_within(what, began_ms, limit_ms)                                \
     rig_assert_within(what, began_ms, limit_ms, __FILE__, __LINE__)
 void rig_assert_within(const char *what, int64_t began_ms, int64_t limit_ms,

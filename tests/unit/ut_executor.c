@@ -65,7 +65,9 @@ static void job_done(mst_cmd *cmd, void *arg)
     mst_job *job = MST_OF(mst_job, done, cmd);
 
     (void)arg;
+    pthread_mutex_lock(&the_shop->loop.lock); /* is_over reads it so */
     job->running = false;
+    pthread_mutex_unlock(&the_shop->loop.lock);
     mst_loop_done(&the_shop->loop, &the_shop->ended);
 }
 
