@@ -101,7 +101,7 @@ void mst_bulking_init(mst_worker *w)
     w->knock = (mst_knock){.poll = &w->loop.poll,
                            .watch = {.fd = -1},
                            .fd = -1,
-                           .name = {w->cookie.rank, w->cookie.incarnation},
+                           .name = {w->cookie.rank, w->cookie.incarnation, 0},
                            .key = w->bulk_key,
                            .done = knocked,
                            .arg = w};

@@ -157,7 +157,7 @@ typedef struct muster_options {
                                    port (port + 1, or any); "plain": by that
                                    port, NOT ENCRYPTED; "off": as small ones.
                                    "auto" or NULL: sealed; children of this
-                                   machine by a socket pair                   */
+                                   machine by a socket pair and shared memory */
     const char *relay;          /* how a large payload gets to many workers that
                                    are not on this machine. "auto" or NULL: the
                                    manager sends it once and they pass it on to

@@ -18,7 +18,7 @@
 
 #define RELAY_MIN ((size_t)1 << 20)
 #define PATIENCE_MS 1500 /* nothing comes, though the giver has more */
-#define TICK_MS 250
+#define TICK_MS INT64_C(250)
 #define AVOID_MS 60000 /* one that failed; and twice that the next time... */
 #define AVOID_TIMES 6  /* ...until so many */
 

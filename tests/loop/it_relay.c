@@ -609,8 +609,8 @@ static long resident_kib(pid_t pid)
     file = fopen(path, "re");
     assert_non_null(file);
     while (fgets(line, sizeof(line), file) != NULL)
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
     fclose(file);
     return kib;
 }
