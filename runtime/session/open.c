@@ -193,7 +193,7 @@ static muster *create(const muster_options *options)
     }
     atomic_init(&m->refs, 1);
     m->options = *options;
-    (void)mst_bulking_parse(options->bulk, &m->bulking); /* it was checked */
+    (void)mst_bulking_parse(options->bulk, &m->bulking);    /* it was checked */
     (void)mst_relaying_parse(options->relay, &m->relaying); /* so was this */
     m->relays.fn = mst_relaying_tick;
     m->relays.arg = m;

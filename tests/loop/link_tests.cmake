@@ -51,8 +51,10 @@ target_sources(it_bulk PRIVATE ../support/relay.c)
 target_compile_definitions(it_bulk PRIVATE
     BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
 add_dependencies(it_bulk bulk_handlers)
-loop_test(it_relay 240)
-target_sources(it_relay PRIVATE ../support/relay.c)
-target_compile_definitions(it_relay PRIVATE
-    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
-add_dependencies(it_relay bulk_handlers)
+foreach(test it_relay it_relay_faults)
+    loop_test(${test} 240)
+    target_sources(${test} PRIVATE ../support/cast.c ../support/relay.c)
+    target_compile_definitions(${test} PRIVATE
+        BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+    add_dependencies(${test} bulk_handlers)
+endforeach()
