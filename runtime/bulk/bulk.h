@@ -113,6 +113,7 @@ struct mst_transfer {
     uint64_t id;
     uint32_t count; /* chunks */
     uint32_t first; /* those below were given back */
+    uint32_t begun; /* flows, ever */
     mst_seal_kind kind;
     mst_seal *seal; /* NULL: not sealed */
     struct mst_sealed {

@@ -26,6 +26,7 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     flow->carrier = carrier;
     flow->out = out;
     carrier->last_out = transfer->id;
+    transfer->begun++;
     out->flow = flow;
     LIST_INSERT_HEAD(&transfer->flows, flow, of_transfer);
     TAILQ_INSERT_TAIL(&carrier->flows, flow, of_carrier);

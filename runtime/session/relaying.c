@@ -1,12 +1,12 @@
 /* relaying.c - which workers pass a large payload on to which (bulk/relay.h).
  *
  * The receivers of a transfer form chains, in the order in which they are
- * announced: each takes from the one before it. That pays when they are not on
- * this machine, from RELAY_MIN bytes and two receivers on. Modules are code,
- * and a worker that was taken over could change what it passes on: they come
- * from here. With n receivers and c chunks, k chains take k * c + n / k times
- * what a chunk takes on one link, which is least with chains of sqrt(n * c)
- * workers.
+ * announced, node by node: each takes from the one before it. That pays when
+ * they are not on this machine, from RELAY_MIN bytes and two receivers on.
+ * Modules are code, and a worker that was taken over could change what it
+ * passes on: they come from here. With n receivers and c chunks, k chains take
+ * k * c + n / k times what a chunk takes on one link, which is least with
+ * chains of sqrt(n * c) workers.
  */
 #include <arpa/inet.h>
 #include <sodium.h>
@@ -193,7 +193,8 @@ void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
     flow->depth = 1;
     if (!pays(w, flow, record))
         return;
-    flow->keeps = record->index + 1 < record->count && now_ms >= w->gives_ms;
+    flow->keeps =
+        flow->transfer->begun < record->count && now_ms >= w->gives_ms;
     if (flow->keeps)
         mst_lane_put(&w->lane, &keep);
     feed = now_ms >= w->takes_ms ? end_of_chain(flow, longest, now_ms) : NULL;
