@@ -99,7 +99,7 @@ static place *make_place(size_t bytes, void **gone)
                 empty = at;
             else if (oldest == NULL || at->since_ms < oldest->since_ms)
                 oldest = at;
-        if (empty != NULL && kept + bytes <= MST_LARGE_KEPT)
+        if (oldest == NULL || (empty != NULL && kept + bytes <= MST_LARGE_KEPT))
             return empty;
         *(void **)oldest->p = *gone;
         *gone = take(oldest);

@@ -242,8 +242,7 @@ static void some_posts(driver *d)
             info.state != MUSTER_READY)
             continue;
         j.id = new_ids(t, 1, JOB_POST);
-        atomic_store(&t->posted[j.id % JOBS],
-                     rank << 20 | info.incarnation);
+        atomic_store(&t->posted[j.id % JOBS], rank << 20 | info.incarnation);
         if (muster_post(t->m, rank, "twist", &j, sizeof(j), &err) != MUSTER_OK)
             book_wrong(t->book, "post: %s", err.text);
         else

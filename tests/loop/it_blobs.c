@@ -175,23 +175,6 @@ static void a_put_that_fails_leaves_nothing(void **state)
     rig_down(&r);
 }
 
-static long resident_kib(pid_t pid)
-{
-    char path[64], line[256];
-    long kib = -1;
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    f = fopen(path, "re");
-    assert_non_null(f);
-    while (kib < 0 && fgets(line, sizeof(line), f) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
-    fclose(f);
-    assert_true(kib > 0);
-    return kib;
-}
-
 /* Names come back, and so does their memory; the long form is in the bench. */
 static void many_come_and_go(void **state)
 {
@@ -207,8 +190,8 @@ static void many_come_and_go(void **state)
             put(r, name, "some bytes");
             assert_code(muster_drop(r->m, name, &r->err), MUSTER_OK, r->err);
         }
-        after[0] = resident_kib(getpid());
-        after[1] = resident_kib(rig_pid(r, 1));
+        after[0] = rig_resident_kib(getpid());
+        after[1] = rig_resident_kib(rig_pid(r, 1));
         if (round == 0)
             memcpy(before, after, sizeof(before));
     }

@@ -47,13 +47,13 @@ static void the_manager_sends_it_once(void **state)
 static void blobs_go_that_way_too(void **state)
 {
     const size_t len = 6 * RIG_MIB;
-    unsigned char *data = bytes_of(len, 4);
+    unsigned char *data = bulk_bytes(len, 4);
     char want[32];
     rig *r = up(4);
     figures before;
 
     (void)state;
-    sum_of(data, len, want);
+    bulk_sum(data, len, want);
     before = figures_of(r);
     assert_code(muster_put(r->m, "b", data, len, &r->err), MUSTER_OK, r->err);
     assert_int_equal(figures_of(r).relayed - before.relayed, 3);
@@ -102,7 +102,7 @@ static long resident_kib(pid_t pid)
 
 static void many_leave_nothing_behind(void **state)
 {
-    unsigned char *data = bytes_of(RIG_MIB, 2);
+    unsigned char *data = bulk_bytes(RIG_MIB, 2);
     rig *r = up(3);
     const pid_t worker = rig_pid(r, 2);
     const int times = RIG_SLOW == 1 ? 300 : 60;

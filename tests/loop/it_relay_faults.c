@@ -210,7 +210,7 @@ static void one_that_cannot_be_reached(void **state)
 static void deadlines_at_any_moment(void **state)
 {
     const size_t len = 8 * RIG_MIB;
-    unsigned char *data = bytes_of(len, 6);
+    unsigned char *data = bulk_bytes(len, 6);
     unsigned late = 0, done = 0;
     rig *r = up(4);
     int64_t took_ms = rig_now_ms();
@@ -294,8 +294,8 @@ static void workers_come_and_go_meanwhile(void **state)
     pthread_t thread;
 
     (void)state;
-    c.data = bytes_of(c.len, 9);
-    sum_of(c.data, c.len, c.want);
+    c.data = bulk_bytes(c.len, 9);
+    bulk_sum(c.data, c.len, c.want);
     c.r = up(4);
     assert_int_equal(pthread_create(&thread, NULL, cast_often, &c), 0);
     for (uint32_t i = 0; i < 4; i++) {

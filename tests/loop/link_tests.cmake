@@ -46,15 +46,18 @@ target_compile_definitions(it_resume PRIVATE
     RESUME_HANDLERS="$<TARGET_FILE:resume_handlers>")
 add_dependencies(it_resume resume_handlers)
 test_module(bulk_handlers SOURCE bulk_handlers.c NAME bulk_handlers)
-loop_test(it_bulk 120)
-target_sources(it_bulk PRIVATE ../support/relay.c)
-target_compile_definitions(it_bulk PRIVATE
-    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
-add_dependencies(it_bulk bulk_handlers)
-foreach(test it_relay it_relay_faults)
-    loop_test(${test} 240)
-    target_sources(${test} PRIVATE ../support/cast.c ../support/relay.c)
-    target_compile_definitions(${test} PRIVATE
+foreach(name it_bulk it_bulk_port)
+    loop_test(${name} 120)
+    target_sources(${name} PRIVATE ../support/bulk_rig.c ../support/relay.c)
+    target_compile_definitions(${name} PRIVATE
         BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
-    add_dependencies(${test} bulk_handlers)
+    add_dependencies(${name} bulk_handlers)
+endforeach()
+foreach(name it_relay it_relay_faults)
+    loop_test(${name} 240)
+    target_sources(${name} PRIVATE
+        ../support/cast.c ../support/bulk_rig.c ../support/relay.c)
+    target_compile_definitions(${name} PRIVATE
+        BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+    add_dependencies(${name} bulk_handlers)
 endforeach()

@@ -1,28 +1,8 @@
 #include "cast.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-
-unsigned char *bytes_of(size_t len, unsigned seed)
-{
-    unsigned char *data = malloc(len + 1);
-
-    assert_non_null(data);
-    for (size_t i = 0; i < len; i++)
-        data[i] = (unsigned char)(i * 37 + (i >> 9) + seed);
-    return data;
-}
-
-void sum_of(const unsigned char *bytes, size_t len, char text[32])
-{
-    uint64_t h = len;
-
-    for (size_t i = 0; i < len; i += 61)
-        h = h * UINT64_C(0x100000001b3) + bytes[i];
-    snprintf(text, 32, "%" PRIu64, h);
-}
 
 static void look(muster *m, void *arg)
 {
@@ -92,8 +72,7 @@ void cast_ready(rig *r, const char *relay, uint32_t n)
     for (uint32_t rank = 1; rank <= n; rank++)
         assert_true(strcmp(relay, "always") != 0 ||
                     until(r, listens, rank, RIG_WAIT_MS));
-    assert_code(muster_module_ship(r->m, BULK_HANDLERS, &r->err), MUSTER_OK,
-                r->err);
+    bulk_ship(r);
 }
 
 rig *up_with(const char *bulk, const char *relay, uint32_t n)
@@ -127,9 +106,11 @@ void begin(cast *c, rig *r, size_t len, int64_t timeout_ms)
 {
     const uint64_t before = figures_of(r).transfers;
 
-    *c = (cast){
-        .r = r, .data = bytes_of(len, 3), .len = len, .timeout_ms = timeout_ms};
-    sum_of(c->data, len, c->want);
+    *c = (cast){.r = r,
+                .data = bulk_bytes(len, 3),
+                .len = len,
+                .timeout_ms = timeout_ms};
+    bulk_sum(c->data, len, c->want);
     assert_int_equal(pthread_create(&c->thread, NULL, run_cast, c), 0);
     while (figures_of(r).transfers == before)
         poll(NULL, 0, 1);

@@ -3,17 +3,12 @@
 #ifndef CAST_H
 #define CAST_H
 
-#include "rig.h"
+#include "bulk_rig.h"
 
 #include "session/session.h"
 
 #define KIB ((size_t)1024)
 #define CAST_MOST 16 /* ranks */
-
-/* Freed by free(). */
-unsigned char *bytes_of(size_t len, unsigned seed);
-/* As the handler `sum` has it. */
-void sum_of(const unsigned char *bytes, size_t len, char text[32]);
 
 typedef struct figures {
     uint64_t transfers, sealed, sent, relayed;

@@ -287,6 +287,23 @@ void rig_stop(pid_t pid)
     assert_int_equal(goes_on(pid), 0);
 }
 
+long rig_resident_kib(pid_t pid)
+{
+    char path[64], line[256];
+    long kib = -1;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    while (kib < 0 && fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kib = strtol(line + 6, NULL, 10);
+    fclose(f);
+    assert_true(kib > 0);
+    return kib;
+}
+
 /* ----------------------------------------------------- what was reported -- */
 
 bool rig_wait(rig *r, bool (*fn)(rig *r, void *arg), void *arg,
