@@ -168,10 +168,11 @@ void mst_bulking_fini(mst_worker *w)
 
 void mst_bulking_tick(mst_worker *w, int64_t now_ms)
 {
-    if (w->carrier.relay != NULL)
-        mst_door_tick(&w->relay.door, now_ms);
-    if (w->carrier.bulk != NULL &&
-        !mst_carrier_tick(&w->carrier, now_ms, PATIENCE_MS))
+    if (w->carrier.bulk == NULL)
+        return;
+    mst_bulk_tick(&w->bulk, now_ms);
+    mst_door_tick(&w->relay.door, now_ms);
+    if (!mst_carrier_tick(&w->carrier, now_ms, PATIENCE_MS))
         mst_carrier_off(&w->carrier, "nothing moved any more");
 }
 

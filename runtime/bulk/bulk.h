@@ -51,6 +51,7 @@
 #define MST_BULK_MIN ((size_t)64 << 10) /* a smaller payload takes the lane */
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
 #define MST_BULK_MOST (UINT64_C(1) << 46)  /* bytes of a payload */
+#define MST_BULK_SPARE 128u                /* chunks that are kept */
 #define MST_BULK_HEAD 32u                  /* of a frame */
 
 /* How the two ends of a link send bulk, as WELCOME says. */
@@ -77,12 +78,13 @@ typedef struct mst_pull mst_pull;
 typedef struct mst_bulk {
     mst_poll *poll;
     uint8_t session[MST_SESSION_BYTES];
-    uint32_t rank;   /* of this process */
-    uint64_t last;   /* transfer that was begun here */
-    uint64_t sealed; /* bytes, counted for tests; and those that were sent */
-    uint64_t sent;
-    void *spare[64];       /* chunk buffers that were used */
-    unsigned nspare, most; /* most: while there is not much to do */
+    uint32_t rank;               /* of this process */
+    uint64_t last;               /* transfer that was begun here */
+    uint64_t sealed;             /* bytes, counted for tests */
+    uint64_t sent;               /* the same, to streams */
+    void *spare[MST_BULK_SPARE]; /* chunk buffers that were used */
+    unsigned nspare, least;      /* the fewest since the last tick */
+    int64_t spare_ms;            /* that tick */
     LIST_HEAD(, mst_carrier) carriers;
     mst_segments segments;
 } mst_bulk;
@@ -92,7 +94,8 @@ void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
 void mst_bulk_fini(mst_bulk *bulk);
 void *mst_bulk_chunk(mst_bulk *bulk); /* MST_BULK_CHUNK bytes, or NULL */
 void mst_bulk_spare(mst_bulk *bulk, void *chunk);
-void mst_bulk_most(mst_bulk *bulk, unsigned most); /* that are kept; 0: few */
+/* Now and then: gives back the buffers that were not used lately. */
+void mst_bulk_tick(mst_bulk *bulk, int64_t now_ms);
 
 /* ----------------------------------------------------------- transfer.c */
 

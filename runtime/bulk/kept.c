@@ -29,7 +29,6 @@ void mst_kept_begin(mst_relay *relay, uint64_t transfer)
     k->fd = k->watch.fd = -1;
     k->moved_ms = mst_now_ms();
     LIST_INSERT_HEAD(&relay->kept, k, link);
-    mst_bulk_most(relay->bulk, MST_KEPT);
     mst_relay_wake(relay);
 }
 

@@ -79,8 +79,6 @@ void mst_relay_wake(mst_relay *relay)
     const mst_pull *p;
     int64_t at_ms = mst_now_ms() + TICK_MS;
 
-    if (LIST_EMPTY(&relay->kept))
-        mst_bulk_most(relay->bulk, 0);
     if (LIST_EMPTY(&relay->pulls) && LIST_EMPTY(&relay->kept))
         return;
     LIST_FOREACH(p, &relay->pulls, link)

@@ -36,7 +36,7 @@
 #include "bulk/knock.h"
 #include "link/loop.h"
 
-#define MST_KEPT 64u          /* no more than mst_bulk has room to spare */
+#define MST_KEPT 64u
 #define MST_RELAY_ADDRESS 64u /* bytes of an address as text, with its NUL */
 
 struct mst_relay {

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "bulk/bulk.h"
 
-#define SPARE_MOST 16u /* usually */
+#define SPARE_MS 10000 /* between two looks at what is kept */
 
 mst_seal_kind mst_bulk_seal(mst_bulk_mode mode)
 {
@@ -19,7 +19,6 @@ void mst_bulk_init(mst_bulk *bulk, mst_poll *poll, uint32_t rank,
     memset(bulk, 0, sizeof(*bulk));
     bulk->poll = poll;
     bulk->rank = rank;
-    bulk->most = SPARE_MOST;
     memcpy(bulk->session, session, MST_SESSION_BYTES);
     LIST_INIT(&bulk->carriers);
     mst_segments_init(&bulk->segments, mst_share_gone, bulk);
@@ -34,23 +33,32 @@ void mst_bulk_fini(mst_bulk *bulk)
 
 void *mst_bulk_chunk(mst_bulk *bulk)
 {
-    return bulk->nspare > 0 ? bulk->spare[--bulk->nspare]
-                            : mst_alloc(MST_BULK_CHUNK);
+    if (bulk->nspare == 0) {
+        bulk->least = 0;
+        return mst_alloc(MST_BULK_CHUNK);
+    }
+    bulk->nspare--;
+    if (bulk->nspare < bulk->least)
+        bulk->least = bulk->nspare;
+    return bulk->spare[bulk->nspare];
 }
 
 void mst_bulk_spare(mst_bulk *bulk, void *chunk)
 {
-    if (chunk != NULL && bulk->nspare < bulk->most)
+    if (chunk != NULL && bulk->nspare < MST_BULK_SPARE)
         bulk->spare[bulk->nspare++] = chunk;
     else
         mst_free(chunk);
 }
 
-void mst_bulk_most(mst_bulk *bulk, unsigned most)
+void mst_bulk_tick(mst_bulk *bulk, int64_t now_ms)
 {
-    bulk->most = most > 0 ? most : SPARE_MOST;
-    while (bulk->nspare > bulk->most)
+    if (now_ms - bulk->spare_ms < SPARE_MS)
+        return;
+    bulk->spare_ms = now_ms;
+    for (; bulk->least > 0; bulk->least--)
         mst_free(bulk->spare[--bulk->nspare]);
+    bulk->least = bulk->nspare;
 }
 
 uint32_t mst_bulk_count(uint64_t total)

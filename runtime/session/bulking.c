@@ -208,6 +208,7 @@ void mst_bulking_tick_all(muster *m, int64_t now_ms)
 {
     mst_door_tick(&m->door, now_ms);
     mst_segments_tick(&m->bulk.segments, now_ms);
+    mst_bulk_tick(&m->bulk, now_ms);
 }
 
 void mst_bulking_tick(mst_member *w, int64_t now_ms)

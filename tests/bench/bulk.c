@@ -8,6 +8,7 @@
 
 #define RUNS 30                    /* of a size, at most */
 #define SIZE_NS INT64_C(150000000) /* for a size          */
+#define SLOW_US 1.5e6              /* once is enough      */
 
 unsigned char *bench_payload(size_t size)
 {
@@ -38,7 +39,7 @@ void bench_want_filled(const void *data, size_t size)
         bench_die("an answer of %zu bytes is not what was asked for", size);
 }
 
-/* The first time is to warm up, unless it takes all the time there is. */
+/* The first time is to warm up; then some more, unless one takes very long. */
 static double median_us(size_t size, size_t runs, int64_t limit_ns,
                         bench_once_fn once, void *arg)
 {
@@ -48,11 +49,11 @@ static double median_us(size_t size, size_t runs, int64_t limit_ns,
 
     for (size_t i = 0; i <= runs && n < RUNS; i++) {
         const double took = (double)once(arg, size) / 1e3;
-        const bool over = bench_now_ns() >= until;
+        const bool slow = took > SLOW_US;
 
-        if (i > 0 || over)
+        if (i > 0 || slow)
             us[n++] = took;
-        if (over)
+        if (slow || (n >= 2 && bench_now_ns() >= until))
             break;
     }
     return bench_quantile(us, n, 0.5);
