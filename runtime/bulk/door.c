@@ -131,9 +131,9 @@ static void heard_door(void *arg, uint32_t events)
 
     (void)events;
     for (int i = 0; i < 16; i++) { /* then the loop has its turn */
+        const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
         /* cppcheck-suppress nullPointer */
-        const int fd =
-            accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = accept4(door->fd, NULL, NULL, flags);
 
         if (fd >= 0) {
             let_in(door, fd);

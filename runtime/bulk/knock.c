@@ -48,6 +48,7 @@ static void look_at_word(mst_knock *k)
 static void read_some(mst_knock *k)
 {
     uint8_t *to = k->answered ? k->word : k->challenge;
+    /* cppcheck-suppress duplicateValueTernary */
     const size_t bytes = k->answered ? sizeof(k->word) : sizeof(k->challenge);
     const ssize_t n = recv(k->fd, to + k->have, bytes - k->have, MSG_DONTWAIT);
 

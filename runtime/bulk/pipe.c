@@ -66,10 +66,12 @@ ssize_t mst_frame_send(int fd, const mst_frame *frame, size_t written)
     const size_t body = written > MST_BULK_HEAD ? written - MST_BULK_HEAD : 0;
 
     if (written < MST_BULK_HEAD)
+        /* cppcheck-suppress unreadVariable */
         parts[message.msg_iovlen++] =
             (struct iovec){(uint8_t *)(uintptr_t)frame->head + written,
                            MST_BULK_HEAD - written};
     if (frame->len > body)
+        /* cppcheck-suppress unreadVariable */
         parts[message.msg_iovlen++] = (struct iovec){
             (unsigned char *)frame->body + body, frame->len - body};
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);

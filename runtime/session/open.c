@@ -263,10 +263,10 @@ static muster_err open_all(muster *m, const muster_options *o,
         rc = mst_hub_open(&m->hub, &m->loop.poll, mst_listen(m, o), o->port,
                           o->heartbeat_timeout_ms, mst_root_manager(m->root),
                           err);
-    if (rc == MUSTER_OK)
+    if (rc == MUSTER_OK) {
         mst_bulking_open(m, mst_listen(m, o));
-    if (rc == MUSTER_OK)
         rc = mst_addresses(m, o->advertise, err);
+    }
     if (rc == MUSTER_OK) /* handlers that the program itself has */
         rc = mst_registry_collect("the program", NULL, err);
     m->self = mst_member_self(m);
