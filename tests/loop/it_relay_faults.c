@@ -226,9 +226,9 @@ static void deadlines_at_any_moment(void **state)
             muster_broadcast(r->m, NULL, "sum", data, len, ms, &all, &err);
 
         assert_true(rc == MUSTER_OK || rc == MUSTER_EPARTIAL);
-        for (size_t i = 0; i < all->n; i++) {
-            late += all->items[i].code == MUSTER_ETIMEOUT;
-            done += all->items[i].code == MUSTER_OK;
+        for (size_t k = 0; k < all->n; k++) {
+            late += all->items[k].code == MUSTER_ETIMEOUT;
+            done += all->items[k].code == MUSTER_OK;
         }
         assert_int_equal(late + done, 4 * i);
         muster_results_destroy(&all);
