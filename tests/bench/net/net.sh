@@ -101,7 +101,9 @@ for i in $(seq "$N"); do
         STARTED+=($!)
     done
 done
-echo "$N workers and a manager in namespaces, $RATE each way; $(nproc) cores"
+echo "$N workers and a manager in namespaces, $RATE each way"
+echo "$(nproc) cores do the work of $((N + 1)) machines; where they are the limit," \
+    "a smaller --rate shows what the links allow"
 inside m "$PROGRAM" "$NET.254" "$DIR" "$N" "$NET.1" $PORT \
     ${ARGS[@]+"${ARGS[@]}"} || {
     tail -n 3 "$DIR"/*.log >&2
