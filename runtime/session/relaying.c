@@ -141,6 +141,15 @@ static mst_flow *end_of_chain(const mst_flow *flow, uint32_t longest,
     return NULL;
 }
 
+/* Do they get on? False: no memory to look at that. */
+static bool watch_over(muster *m)
+{
+    if (m->relays.timed.place != 0)
+        return true;
+    m->relays_ms = mst_now_ms();
+    return mst_loop_time(&m->loop, &m->relays, m->relays_ms + TICK_MS);
+}
+
 static void join(mst_member *w, mst_flow *flow, mst_flow *feed)
 {
     mst_member *giver = (mst_member *)feed->carrier->arg;
@@ -172,10 +181,6 @@ static void join(mst_member *w, mst_flow *flow, mst_flow *feed)
     flow->giver = giver->rank;
     flow->giver_incarnation = giver->incarnation;
     m->nrelayed++;
-    if (m->relays.timed.place == 0) {
-        m->relays_ms = mst_now_ms();
-        mst_loop_time(&m->loop, &m->relays, m->relays_ms + TICK_MS);
-    }
 }
 
 void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
@@ -198,7 +203,7 @@ void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
     if (flow->keeps)
         mst_lane_put(&w->lane, &keep);
     feed = now_ms >= w->takes_ms ? end_of_chain(flow, longest, now_ms) : NULL;
-    if (feed != NULL)
+    if (feed != NULL && watch_over(w->m))
         join(w, flow, feed);
 }
 
