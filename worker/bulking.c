@@ -31,7 +31,7 @@ static void dirty(void *arg)
     (void)arg; /* each round flushes the lane */
 }
 
-static const mst_carrier_calls carrier_calls = {want, dirty};
+static const mst_carrier_calls carrier_calls = {want, dirty, NULL, NULL};
 
 static void failed(mst_worker *w, const char *why)
 {
@@ -57,6 +57,12 @@ static void knocked(void *arg, int fd, const char *why)
         mst_carrier_off(&w->carrier, err.text);
 }
 
+/* Where the manager was reached last. */
+static const char *reached(const mst_worker *w)
+{
+    return w->cookie.addresses[(w->dial.turn - 1) % w->cookie.naddresses];
+}
+
 static void on_timer(void *arg, mst_timer *timer)
 {
     mst_worker *w = (mst_worker *)arg;
@@ -79,8 +85,7 @@ static void on_timer(void *arg, mst_timer *timer)
         mst_carrier_off(&w->carrier, "its streams end before anything moves");
         return;
     }
-    /* where it was reached last */
-    address = w->cookie.addresses[(w->dial.turn - 1) % w->cookie.naddresses];
+    address = reached(w);
     mst_loop_time(&w->loop, timer, mst_now_ms() + KNOCK_MS);
     if (mst_knock_start(&w->knock, address, w->bulk_port, &err) != MUSTER_OK) {
         mst_loop_time(&w->loop, timer, MST_NEVER);
@@ -96,7 +101,7 @@ void mst_bulking_init(mst_worker *w)
     w->knock = (mst_knock){.poll = &w->loop.poll,
                            .watch = {.fd = -1},
                            .fd = -1,
-                           .name = {w->cookie.rank, w->cookie.incarnation},
+                           .name = {w->cookie.rank, w->cookie.incarnation, 0},
                            .key = w->bulk_key,
                            .done = knocked,
                            .arg = w};
@@ -114,6 +119,8 @@ void mst_bulking_begin(mst_worker *w, const mst_record *r)
     memcpy(w->bulk_key, r->key, sizeof(w->bulk_key));
     w->knocks = 0;
     w->moved = 0;
+    mst_relay_init(&w->relay, &w->loop, &w->carrier,
+                   (mst_proof_name){r->rank, r->incarnation, 0});
     w->carrier.kind = mst_bulk_seal(w->bulk_mode);
     w->carrier.on = w->bulk_mode > MST_BULK_LINE;
     w->stream = -1;
@@ -145,6 +152,7 @@ void mst_bulking_end(mst_worker *w)
     mst_knock_stop(&w->knock);
     mst_loop_time(&w->loop, &w->knocking, MST_NEVER);
     mst_carrier_fini(&w->carrier);
+    mst_relay_fini(&w->relay);
     mst_bulk_fini(&w->bulk);
     sodium_memzero(w->bulk_key, sizeof(w->bulk_key));
 }
@@ -163,6 +171,7 @@ void mst_bulking_tick(mst_worker *w, int64_t now_ms)
     if (w->carrier.bulk == NULL)
         return;
     mst_bulk_tick(&w->bulk, now_ms);
+    mst_door_tick(&w->relay.door, now_ms);
     if (!mst_carrier_tick(&w->carrier, now_ms, PATIENCE_MS))
         mst_carrier_off(&w->carrier, "nothing moved any more");
 }
@@ -173,6 +182,8 @@ bool mst_bulking_record(mst_worker *w, const mst_record *r)
         return false;
     if (r->kind == MST_GOT)
         return mst_carrier_got(&w->carrier, r);
+    if (r->kind == MST_RELAY)
+        return mst_relay_record(&w->relay, r, reached(w));
     if (r->kind == MST_AGAIN)
         return mst_carrier_again(&w->carrier, r);
     mst_carrier_off(&w->carrier, NULL);

@@ -598,6 +598,7 @@ void mst_worker_record(void *worker, const mst_record *r)
     case MST_GOT:
     case MST_AGAIN:
     case MST_NOBULK:
+    case MST_RELAY:
         if (!mst_bulking_record(w, r))
             broken(w);
         break;

@@ -11,6 +11,7 @@
 #include "bulk/bulk.h"
 #include "bulk/knock.h"
 #include "bulk/lane.h"
+#include "bulk/relay.h"
 #include "call/blobs.h"
 #include "call/executor.h"
 #include "call/pending.h"
@@ -92,6 +93,7 @@ typedef struct mst_worker {
     mst_cookie cookie;
     mst_bulk bulk;
     mst_carrier carrier;
+    mst_relay relay;
     mst_bulk_mode bulk_mode;
     uint16_t bulk_port;
     uint8_t bulk_key[MST_BULK_KEY_BYTES];
@@ -137,7 +139,7 @@ void mst_bulking_end(mst_worker *w);
 void mst_bulking_fini(mst_worker *w);
 void mst_bulking_take(mst_worker *w, int fd); /* by the line */
 void mst_bulking_tick(mst_worker *w, int64_t now_ms);
-/* GOT, AGAIN, NOBULK. False: the manager broke the protocol. */
+/* GOT, AGAIN, NOBULK, RELAY. False: the manager broke the protocol. */
 bool mst_bulking_record(mst_worker *w, const mst_record *record);
 
 /* What came by the line. False: nothing did. */

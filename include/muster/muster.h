@@ -158,6 +158,16 @@ typedef struct muster_options {
                                    port, NOT ENCRYPTED; "off": as small ones.
                                    "auto" or NULL: sealed; children of this
                                    machine by a socket pair and shared memory */
+    const char *relay;          /* how a large payload gets to many workers that
+                                   are not on this machine. "auto" or NULL: the
+                                   manager sends it once and they pass it on to
+                                   each other; "off": the manager sends it to
+                                   each; "always": on this machine, too, and
+                                   what is not so large. Those that cannot
+                                   reach each other are served by the manager;
+                                   modules always are                         */
+    uint16_t relay_port;        /* where workers listen for that; 0: any free
+                                   port of their own address                  */
     muster_level log_level;     /* WARN                                       */
     muster_log_fn on_log;       /* NULL: silent                               */
     muster_event_fn on_event;   /* NULL                                       */
@@ -171,7 +181,7 @@ typedef struct muster_options {
     {                                                                          \
         sizeof(muster_options), MUSTER_LAUNCHER_AUTO, NULL, NULL, NULL, NULL,  \
             0, 1, 1, 0, 180000, 30000, MUSTER_FOREVER, 1000, NULL, NULL, NULL, \
-            NULL, MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL                \
+            NULL, NULL, 0, MUSTER_LOG_WARN, NULL, NULL, NULL, NULL, NULL       \
     }
 
 /* True in a Pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are both

@@ -10,6 +10,7 @@
  *   door.c      the manager's port, where workers' streams come in
  *   knock.c     a worker's way through it
  *   proof.c     how either shows that it has the key of the link
+ *   relay.c     workers that pass on to each other what comes in (relay.h)
  *
  * libzmq's CURVE encrypts a message anew for each peer and in one piece. So a
  * CALL or RESULT with a payload of MST_BULK_MIN bytes or more only announces a
@@ -69,6 +70,9 @@ typedef struct mst_carrier mst_carrier;
 typedef struct mst_transfer mst_transfer;
 typedef struct mst_flow mst_flow;
 typedef struct mst_incoming mst_incoming;
+typedef struct mst_relay mst_relay;
+typedef struct mst_kept mst_kept;
+typedef struct mst_pull mst_pull;
 
 /* What all transfers of a process share. */
 typedef struct mst_bulk {
@@ -77,6 +81,7 @@ typedef struct mst_bulk {
     uint32_t rank;               /* of this process */
     uint64_t last;               /* transfer that was begun here */
     uint64_t sealed;             /* bytes, counted for tests */
+    uint64_t sent;               /* the same, to streams */
     void *spare[MST_BULK_SPARE]; /* chunk buffers that were used */
     unsigned nspare, least;      /* the fewest since the last tick */
     int64_t spare_ms;            /* that tick */
@@ -111,6 +116,7 @@ struct mst_transfer {
     uint64_t id;
     uint32_t count; /* chunks */
     uint32_t first; /* those below were given back */
+    uint32_t begun; /* flows, ever */
     mst_seal_kind kind;
     mst_seal *seal; /* NULL: not sealed */
     struct mst_sealed {
@@ -147,13 +153,27 @@ struct mst_flow {
     uint32_t failures; /* AGAIN without progress */
     bool begun;        /* a frame is being written */
     bool torn;         /* frames went to a stream that ended: wait for AGAIN */
+    /* relays, of the manager */
+    bool keeps;     /* the peer keeps the chunks for another */
+    bool relayed;   /* it gets them from another: nothing is sent */
+    mst_flow *feed; /* of that one, while it is there */
+    mst_flow *next; /* of the one that gets them from this peer */
+    uint32_t depth; /* workers on the way to it */
+    uint32_t giver, giver_incarnation; /* while it is relayed */
+    int64_t began_ms, still_ms;
+    uint64_t seen; /* of its progress */
 };
+
+/* Nobody passes it on to this one any more: it comes from here, from what it
+ * has got on. */
+void mst_flow_direct(mst_flow *flow);
 
 /* --------------------------------------------------------------- pipe.c */
 
 /* A byte stream to one peer. */
 typedef struct mst_pipe {
     mst_carrier *carrier;
+    mst_pull *pull; /* from another worker, one transfer; NULL: of the link */
     mst_watch watch;
     int fd;       /* -1: none is open */
     bool blocked; /* the kernel takes no more for now */
@@ -177,6 +197,8 @@ typedef struct mst_pipe {
 /* Take an open stream, also on failure. */
 muster_err mst_pipe_open(mst_pipe *pipe, int fd, muster_error *err);
 void mst_pipe_close(mst_pipe *pipe);
+/* What is left of a frame; as sendmsg(2). */
+ssize_t mst_frame_send(int fd, const mst_frame *frame, size_t written);
 void mst_pipe_kick(mst_pipe *pipe);   /* there is something to write */
 void mst_pipe_resume(mst_pipe *pipe); /* a transfer was announced */
 /* The flow's chunks are not to be touched any more, or it starts elsewhere: a
@@ -201,6 +223,8 @@ struct mst_incoming {
     uint32_t cost;              /* credit to give back at its end */
     mst_seal *seal;
     unsigned char *data; /* total + 1 bytes, the last one zero */
+    mst_pull *pull;      /* it comes from another worker; or NULL */
+    mst_kept *kept;      /* another gets it from here; or NULL */
 };
 
 /* An announced transfer begins; *slot is it. The caller says mst_pipe_resume
@@ -223,6 +247,9 @@ mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer);
 bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
                         const uint8_t tag[MST_SEAL_TAG]);
 void mst_incoming_free(mst_incoming *in); /* without a word to anybody */
+void mst_incoming_tell(mst_incoming *in); /* GOT, if there is news */
+/* Nothing more comes from another worker: the sender is to send the rest. */
+void mst_incoming_orphan(mst_incoming *in, uint8_t flags);
 
 /* ------------------------------------------------------------- carrier */
 
@@ -232,6 +259,12 @@ typedef struct mst_carrier_calls {
     void (*want)(void *arg);
     /* Something is in the lane. */
     void (*dirty)(void *arg);
+    /* A flow begins, and `record` is about to announce it: who passes it on to
+     * whom? NULL: nobody to anybody. */
+    void (*plan)(void *arg, mst_flow *flow, const mst_record *record);
+    /* The peer got nothing more from the flow's giver; it is direct by now.
+     * NULL where plan is. */
+    void (*orphan)(void *arg, mst_flow *flow, bool unreached);
 } mst_carrier_calls;
 
 /* All transfers with one peer: beside a lane, for as long as that lives. */
@@ -247,6 +280,7 @@ struct mst_carrier {
     uint64_t progress, seen;    /* counts what moves; at the last tick */
     int64_t still_ms, tick_ms;  /* nothing moved for so long; the last tick */
     mst_seal_kind kind;         /* how */
+    mst_relay *relay;           /* of a worker; or NULL */
     mst_pipe pipe;
     TAILQ_HEAD(mst_flows, mst_flow) flows;
     LIST_HEAD(, mst_incoming) incoming;

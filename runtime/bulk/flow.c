@@ -26,6 +26,7 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     flow->carrier = carrier;
     flow->out = out;
     carrier->last_out = transfer->id;
+    transfer->begun++;
     out->flow = flow;
     LIST_INSERT_HEAD(&transfer->flows, flow, of_transfer);
     TAILQ_INSERT_TAIL(&carrier->flows, flow, of_carrier);
@@ -34,14 +35,41 @@ bool mst_flow_begin(mst_carrier *carrier, mst_out *out, mst_record *record)
     record->seal = (uint8_t)transfer->kind;
     if (transfer->seal != NULL)
         memcpy(record->key, mst_seal_key(transfer->seal), sizeof(record->key));
+    if (carrier->calls->plan != NULL)
+        carrier->calls->plan(carrier->arg, flow, record);
     if (carrier->pipe.fd < 0)
         carrier->calls->want(carrier->arg);
     return true;
 }
 
+/* Off the chain. */
+static void unchain(mst_flow *flow)
+{
+    if (flow->feed != NULL)
+        flow->feed->next = NULL;
+    if (flow->next != NULL)
+        flow->next->feed = NULL;
+    flow->feed = flow->next = NULL;
+}
+
+void mst_flow_direct(mst_flow *flow)
+{
+    if (!flow->relayed)
+        return;
+    if (flow->feed != NULL)
+        flow->feed->next = NULL;
+    flow->feed = NULL;
+    flow->relayed = false;
+    flow->still_ms = 0;
+    flow->sent = flow->got;
+    mst_pipe_kick(&flow->carrier->pipe);
+}
+
 void mst_flow_drop(mst_flow *flow)
 {
     mst_transfer *transfer = flow->transfer;
+
+    unchain(flow);
 
     mst_pipe_keep(&flow->carrier->pipe, flow);
     flow->out->flow = NULL;
@@ -120,6 +148,19 @@ bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
     return true;
 }
 
+/* Its own stream has nothing to do with it until it is direct. */
+static void orphaned(mst_flow *flow, uint8_t flags)
+{
+    mst_carrier *carrier = flow->carrier;
+
+    if ((flags & MST_FLAG_RELAY) == 0)
+        return;
+    carrier->calls->orphan(carrier->arg, flow,
+                           (flags & MST_FLAG_UNREACHED) != 0);
+    mst_transfer_settle(flow->transfer);
+    mst_flow_direct(flow);
+}
+
 bool mst_carrier_again(mst_carrier *carrier, const mst_record *record)
 {
     mst_flow *flow = find(carrier, record->transfer);
@@ -129,6 +170,10 @@ bool mst_carrier_again(mst_carrier *carrier, const mst_record *record)
     if (record->count < flow->got || record->count >= flow->transfer->count)
         return false;
     advance(flow, record->count);
+    if (flow->relayed) {
+        orphaned(flow, record->flags);
+        return true;
+    }
     if (!flow->torn) /* all of it went to the stream that is open now */
         return true;
     if (++flow->failures > FAILURES) {
@@ -192,7 +237,8 @@ static void tear(mst_carrier *carrier)
         return;
     mst_pipe_close(&carrier->pipe);
     TAILQ_FOREACH (flow, &carrier->flows, of_carrier) {
-        flow->torn = flow->torn || flow->sent > 0 || flow->begun;
+        if (!flow->relayed)
+            flow->torn = flow->torn || flow->sent > 0 || flow->begun;
         flow->begun = false;
     }
 }

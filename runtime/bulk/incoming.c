@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "bulk/bulk.h"
+#include "bulk/relay.h"
 
 #define TELL 8u /* chunks, between two GOT */
 
@@ -97,6 +97,8 @@ bool mst_incoming_expect(mst_carrier *carrier, const mst_record *record,
     in->slot = slot;
     *slot = in;
     *rc = MUSTER_OK;
+    if (carrier->relay != NULL)
+        mst_relay_expected(carrier->relay, in);
     if (carrier->opened > 1) { /* frames of it may have been lost already */
         const mst_record again = {.kind = MST_AGAIN, .transfer = in->transfer};
 
@@ -121,6 +123,10 @@ mst_incoming *mst_incoming_find(mst_carrier *carrier, uint64_t transfer)
 /* Off the list: frames of it are thrown away. */
 static void leave(mst_incoming *in)
 {
+    if (in->pull != NULL)
+        mst_pull_end(in->pull);
+    if (in->kept != NULL) /* nobody gets the rest of it from here */
+        mst_kept_end(in->kept);
     LIST_REMOVE(in, link);
     *in->slot = NULL;
     mst_pipe_away(&in->carrier->pipe, in);
@@ -174,6 +180,10 @@ static void complete(mst_incoming *in)
 {
     LIST_REMOVE(in, link);
     *in->slot = NULL;
+    if (in->pull != NULL)
+        mst_pull_end(in->pull);
+    if (in->kept != NULL)
+        mst_kept_complete(in->kept);
     in->data[in->total] = '\0';
     in->arrived(in);
     if (in->carrier->bulk != NULL && in->cost > 0)
@@ -181,21 +191,42 @@ static void complete(mst_incoming *in)
     destroy(in);
 }
 
+void mst_incoming_tell(mst_incoming *in)
+{
+    if (in->have == in->told)
+        return;
+    in->told = in->have;
+    say_got(in->carrier, in->transfer, in->have);
+}
+
+void mst_incoming_orphan(mst_incoming *in, uint8_t flags)
+{
+    const mst_record again = {.kind = MST_AGAIN,
+                              .flags = (uint8_t)(MST_FLAG_RELAY | flags),
+                              .transfer = in->transfer,
+                              .count = in->have};
+
+    in->told = in->have;
+    mst_lane_put(in->carrier->lane, &again);
+    in->carrier->calls->dirty(in->carrier->arg);
+}
+
 bool mst_incoming_chunk(mst_incoming *in, uint32_t index,
                         const uint8_t tag[MST_SEAL_TAG])
 {
-    if (in->seal != NULL) {
-        unsigned char *at = in->data + (size_t)index * MST_BULK_CHUNK;
+    unsigned char *at = in->data + (size_t)index * MST_BULK_CHUNK;
+    const size_t len = mst_bulk_length(in->total, index);
+    void *copy = in->kept != NULL ? mst_kept_copy(in->kept, at, len) : NULL;
 
-        if (!mst_seal_open(in->seal, index, at,
-                           mst_bulk_length(in->total, index), tag, at))
-            return false;
+    if (in->seal != NULL && !mst_seal_open(in->seal, index, at, len, tag, at)) {
+        mst_bulk_spare(in->carrier->bulk, copy);
+        return false;
     }
+    if (copy != NULL)
+        mst_kept_add(in->kept, tag, copy, len);
     in->have++;
-    if (in->have == in->count || in->have - in->told >= TELL) {
-        in->told = in->have;
-        say_got(in->carrier, in->transfer, in->have);
-    }
+    if (in->have == in->count || in->have - in->told >= TELL)
+        mst_incoming_tell(in);
     if (in->have == in->count)
         complete(in);
     return true;

@@ -81,8 +81,7 @@ static void heard(void *arg, uint32_t events)
     }
 }
 
-/* "::1" of "tcp://[::1]:1234". False: it is no such address. */
-static bool host_of(const char *address, char *host, size_t bytes)
+bool mst_knock_host(const char *address, char *host, size_t bytes)
 {
     static const char scheme[] = "tcp://";
     const char *from = address + sizeof(scheme) - 1;
@@ -143,7 +142,7 @@ muster_err mst_knock_start(mst_knock *k, const char *address, uint16_t port,
     muster_err rc;
 
     snprintf(service, sizeof(service), "%u", port);
-    if (!host_of(address, host, sizeof(host)) ||
+    if (!mst_knock_host(address, host, sizeof(host)) ||
         getaddrinfo(host, service, &wanted, &at) != 0)
         return mst_fail(err, MUSTER_EADDR, "%s is not numerical", address);
     rc = begin(k, at, err);

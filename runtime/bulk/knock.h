@@ -1,5 +1,6 @@
-/* knock.h - a worker's way to a bulk stream: connect to the manager's port and
- * show that we have the key (proof.h). Loop thread only. */
+/* knock.h - a worker's way to a bulk stream: connect to the port of the manager
+ * or of another worker and show that we have the key (proof.h). Loop thread
+ * only. */
 #ifndef MST_KNOCK_H
 #define MST_KNOCK_H
 
@@ -32,5 +33,8 @@ typedef struct mst_knock {
 muster_err mst_knock_start(mst_knock *knock, const char *address, uint16_t port,
                            muster_error *err);
 void mst_knock_stop(mst_knock *knock); /* done does not follow */
+
+/* "::1" of "tcp://[::1]:1234". False: it is no such address. */
+bool mst_knock_host(const char *address, char *host, size_t bytes);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/fail.h"
-#include "bulk/bulk.h"
+#include "bulk/relay.h"
 
 /* Bytes in one go, so that the loop gets round. */
 #define ROUND ((size_t)2 << 20)
@@ -19,6 +19,14 @@ static void watch_for(mst_pipe *pipe)
                      (pipe->blocked ? EPOLLOUT : 0u));
 }
 
+static void broken(mst_pipe *pipe)
+{
+    if (pipe->pull != NULL)
+        mst_pull_failed(pipe->pull, 0);
+    else
+        mst_carrier_broken(pipe->carrier);
+}
+
 /* -------------------------------------------------------------- writing -- */
 
 /* The next frame of the first flow that has one; false: there is none, or no
@@ -28,7 +36,7 @@ static bool next_frame(mst_pipe *pipe)
     mst_flow *flow;
 
     TAILQ_FOREACH (flow, &pipe->carrier->flows, of_carrier)
-        if (!flow->torn && flow->sent < flow->transfer->count)
+        if (!flow->torn && !flow->relayed && flow->sent < flow->transfer->count)
             break;
     if (flow == NULL ||
         !mst_transfer_frame(flow->transfer, flow->sent, &pipe->frame))
@@ -51,21 +59,22 @@ static void frame_written(mst_pipe *pipe)
     mst_bulk_spare(pipe->carrier->bulk, MST_MOVE(pipe->kept));
 }
 
-static ssize_t write_frame(mst_pipe *pipe)
+ssize_t mst_frame_send(int fd, const mst_frame *frame, size_t written)
 {
     struct iovec parts[2];
     struct msghdr message = {.msg_iov = parts};
-    const size_t body =
-        pipe->written > MST_BULK_HEAD ? pipe->written - MST_BULK_HEAD : 0;
+    const size_t body = written > MST_BULK_HEAD ? written - MST_BULK_HEAD : 0;
 
-    if (pipe->written < MST_BULK_HEAD)
-        parts[message.msg_iovlen++] = (struct iovec){
-            pipe->frame.head + pipe->written, MST_BULK_HEAD - pipe->written};
-    if (pipe->frame.len > body)
+    if (written < MST_BULK_HEAD)
+        /* cppcheck-suppress unreadVariable */
+        parts[message.msg_iovlen++] =
+            (struct iovec){(uint8_t *)(uintptr_t)frame->head + written,
+                           MST_BULK_HEAD - written};
+    if (frame->len > body)
         /* cppcheck-suppress unreadVariable */
         parts[message.msg_iovlen++] = (struct iovec){
-            (unsigned char *)pipe->frame.body + body, pipe->frame.len - body};
-    return sendmsg(pipe->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            (unsigned char *)frame->body + body, frame->len - body};
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* False: the stream is broken. */
@@ -76,7 +85,7 @@ static bool write_some(mst_pipe *pipe)
 
     pipe->blocked = false;
     while (budget > 0 && (pipe->writing || next_frame(pipe))) {
-        const ssize_t n = write_frame(pipe);
+        const ssize_t n = mst_frame_send(pipe->fd, &pipe->frame, pipe->written);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -88,6 +97,7 @@ static bool write_some(mst_pipe *pipe)
         }
         pipe->written += (size_t)n;
         pipe->carrier->progress++;
+        pipe->carrier->bulk->sent += (size_t)n;
         budget -= (size_t)n < budget ? (size_t)n : budget;
         if (pipe->written == MST_BULK_HEAD + pipe->frame.len)
             frame_written(pipe);
@@ -132,12 +142,17 @@ static verdict judge_head(mst_pipe *pipe)
 {
     mst_reader r = mst_reader_of(pipe->head, sizeof(pipe->head));
     const uint64_t transfer = mst_read_u64(&r);
-    mst_incoming *in = mst_incoming_find(pipe->carrier, transfer);
+    mst_incoming *in = pipe->pull != NULL
+                           ? mst_pull_incoming(pipe->pull, transfer)
+                           : mst_incoming_find(pipe->carrier, transfer);
 
     pipe->index = mst_read_u32(&r);
     pipe->len = mst_read_u32(&r);
-    if (pipe->len == 0 || pipe->len > MST_BULK_CHUNK)
+    if (pipe->len == 0 || pipe->len > MST_BULK_CHUNK ||
+        (in == NULL && pipe->pull != NULL))
         return BROKEN;
+    if (in != NULL && in->pull != NULL && pipe->pull == NULL)
+        mst_pull_end(in->pull); /* its sender sends it itself by now */
     if (in == NULL)
         return transfer > pipe->carrier->last_in ? NOT_YET : THROW_AWAY;
     if (pipe->index > in->have ||
@@ -145,6 +160,8 @@ static verdict judge_head(mst_pipe *pipe)
         return BROKEN;
     if (pipe->index < in->have) /* sent twice */
         return THROW_AWAY;
+    if (in->kept != NULL && mst_kept_full(in->kept))
+        return NOT_YET;
     pipe->in = in;
     return KEEP;
 }
@@ -234,7 +251,7 @@ void mst_pipe_resume(mst_pipe *pipe)
         return;
     pipe->paused = false;
     if (!step(pipe)) {
-        mst_carrier_broken(pipe->carrier);
+        broken(pipe);
         return;
     }
     if (!pipe->paused)
@@ -247,7 +264,7 @@ void mst_pipe_away(mst_pipe *pipe, const mst_incoming *in)
         return;
     pipe->in = NULL;
     if (pipe->in_body && !to_scratch(pipe))
-        mst_carrier_broken(pipe->carrier);
+        broken(pipe);
 }
 
 /* ------------------------------------------------------------ the stream -- */
@@ -264,7 +281,7 @@ static void heard(void *arg, uint32_t events)
     if (whole && pipe->fd >= 0 && (events & EPOLLOUT) != 0)
         whole = write_some(pipe);
     if (!whole)
-        mst_carrier_broken(pipe->carrier);
+        broken(pipe);
 }
 
 muster_err mst_pipe_open(mst_pipe *pipe, int fd, muster_error *err)
@@ -285,6 +302,7 @@ muster_err mst_pipe_open(mst_pipe *pipe, int fd, muster_error *err)
 void mst_pipe_close(mst_pipe *pipe)
 {
     mst_carrier *carrier = pipe->carrier;
+    mst_pull *pull = pipe->pull;
 
     if (pipe->fd < 0)
         return;
@@ -294,5 +312,6 @@ void mst_pipe_close(mst_pipe *pipe)
     mst_bulk_spare(carrier->bulk, pipe->scratch);
     memset(pipe, 0, sizeof(*pipe));
     pipe->carrier = carrier;
+    pipe->pull = pull;
     pipe->fd = pipe->watch.fd = -1;
 }

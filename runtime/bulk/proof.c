@@ -38,6 +38,7 @@ void mst_proof_answer(uint8_t answer[MST_PROOF_ANSWER],
     mst_write_bytes(&w, magic, sizeof(magic));
     mst_write_u32(&w, name.rank);
     mst_write_u32(&w, name.incarnation);
+    mst_write_u64(&w, name.transfer);
     mst_write_bytes(&w, nonce, MST_PROOF_NONCE);
     digest(answer + NAMED, "worker", challenge, answer, key);
 }
@@ -50,6 +51,7 @@ bool mst_proof_name_of(const uint8_t answer[MST_PROOF_ANSWER],
 
     name->rank = mst_read_u32(&r);
     name->incarnation = mst_read_u32(&r);
+    name->transfer = mst_read_u64(&r);
     return first != NULL && memcmp(first, magic, sizeof(magic)) == 0;
 }
 

@@ -6,9 +6,10 @@
  *      0   8   "mstrbulk"
  *      8   4   rank, big-endian
  *     12   4   incarnation
- *     16  16   random
- *     32  32   BLAKE2b, keyed with the link's key, of "worker", the challenge
- *              and the 32 bytes above
+ *     16   8   transfer that it is to get (relay.h); 0: all there are
+ *     24  16   random
+ *     40  32   BLAKE2b, keyed with the link's key, of "worker", the challenge
+ *              and the 40 bytes above
  *
  * and the manager says 32 bytes: the same of "manager". Then frames begin in
  * both directions. Neither of the two can be used again: both sides' random
@@ -25,10 +26,11 @@
 #define MST_PROOF_CHALLENGE 32u
 #define MST_PROOF_NONCE 16u
 #define MST_PROOF_MAC 32u
-#define MST_PROOF_ANSWER 64u
+#define MST_PROOF_ANSWER 72u
 
 typedef struct mst_proof_name {
     uint32_t rank, incarnation;
+    uint64_t transfer;
 } mst_proof_name;
 
 /* Worker. */

@@ -81,6 +81,15 @@ static const char common_help[] =
     "                            but for children of this machine, which have\n"
     "                            socket pairs (default: auto)\n"
     "      --plaintext           --bulk plain\n"
+    "      --relay HOW           payloads of 1 MiB and more for several "
+    "workers\n"
+    "                            that are not on this machine: auto, they "
+    "pass\n"
+    "                            them on to each other; off, each gets them "
+    "from\n"
+    "                            here; always, on this machine, too (default:\n"
+    "                            auto)\n"
+    "      --relay-port P        workers listen there for that (default: any)\n"
     "      --join-dir DIR        for join files (default: ./muster-SESSION)\n"
     "      --log-level L         error, warn, info or debug (default: warn)\n"
     "  -h, --help                show this\n"
@@ -168,7 +177,9 @@ enum {
     OPTION_JSON,
     OPTION_PLOT,
     OPTION_BULK,
-    OPTION_PLAINTEXT
+    OPTION_PLAINTEXT,
+    OPTION_RELAY,
+    OPTION_RELAY_PORT
 };
 
 /* Has the verb this option? */
@@ -328,6 +339,22 @@ static bool set_bulk_option(mst_run_options *o, int c, const char *value)
     return to_choice(value, ways, &choice);
 }
 
+static bool set_relay_option(mst_run_options *o, int c, const char *value)
+{
+    static const char *const ways[] = {"auto", "off", "always", NULL};
+    unsigned long port = 0;
+    int choice = 0;
+
+    if (c == OPTION_RELAY) {
+        o->open.relay = value;
+        return to_choice(value, ways, &choice);
+    }
+    if (!to_number(value, 65535, &port))
+        return false;
+    o->open.relay_port = (uint16_t)port;
+    return true;
+}
+
 static bool set_bench_option(mst_run_options *o, int c, const char *value)
 {
     if (c == OPTION_QUICK)
@@ -338,6 +365,8 @@ static bool set_bench_option(mst_run_options *o, int c, const char *value)
         o->plot = value;
     else if (c == OPTION_BULK || c == OPTION_PLAINTEXT)
         return set_bulk_option(o, c, value);
+    else if (c == OPTION_RELAY || c == OPTION_RELAY_PORT)
+        return set_relay_option(o, c, value);
     else
         return set_kube_option(o, c, value);
     return c != OPTION_PLOT || value[0] != '\0';
@@ -465,6 +494,8 @@ int mst_cli_options(int argc, char **argv, mst_run_options *o)
         {"advertise", required_argument, NULL, 'A'},
         {"bulk", required_argument, NULL, OPTION_BULK},
         {"plaintext", no_argument, NULL, OPTION_PLAINTEXT},
+        {"relay", required_argument, NULL, OPTION_RELAY},
+        {"relay-port", required_argument, NULL, OPTION_RELAY_PORT},
         {"join-dir", required_argument, NULL, 'J'},
         {"output", required_argument, NULL, 'o'},
         {"timestamps", no_argument, NULL, 'T'},

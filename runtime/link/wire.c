@@ -24,6 +24,7 @@ static const char *const names[MST_KINDS] = {
     [MST_GOT] = "GOT",
     [MST_AGAIN] = "AGAIN",
     [MST_NOBULK] = "NOBULK",
+    [MST_RELAY] = "RELAY",
 };
 
 const char *mst_kind_name(mst_kind kind)
@@ -160,6 +161,30 @@ static void get_call(mst_reader *r, mst_record *rec)
     rec->body = get_rest(r);
     if (rec->text.len == 0 || rec->text.len > MST_WIRE_NAME ||
         rec->body.len > rec->total)
+        r->ok = false;
+}
+
+static void put_relay(mst_writer *w, const mst_record *rec)
+{
+    mst_write_u8(w, rec->mode);
+    mst_write_u64(w, rec->transfer);
+    mst_write_u32(w, rec->rank);
+    mst_write_u32(w, rec->incarnation);
+    mst_write_u16(w, rec->bulk_port);
+    mst_write_bytes(w, rec->key, sizeof(rec->key));
+    put_span(w, rec->text);
+}
+
+static void get_relay(mst_reader *r, mst_record *rec)
+{
+    rec->mode = mst_read_u8(r);
+    rec->transfer = mst_read_u64(r);
+    rec->rank = mst_read_u32(r);
+    rec->incarnation = mst_read_u32(r);
+    rec->bulk_port = mst_read_u16(r);
+    get_key(r, rec);
+    rec->text = get_span(r);
+    if (rec->mode >= MST_RELAY_MODES)
         r->ok = false;
 }
 
@@ -305,6 +330,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
     case MST_NOBULK:
         put_span(w, rec->text);
         break;
+    case MST_RELAY:
+        put_relay(w, rec);
+        break;
     case MST_CREDIT:
     case MST_TAKEN:
         mst_write_u32(w, rec->credit);
@@ -438,6 +466,9 @@ static void get_fields(mst_reader *r, mst_record *rec)
         break;
     case MST_NOBULK:
         rec->text = get_span(r);
+        break;
+    case MST_RELAY:
+        get_relay(r, rec);
         break;
     case MST_CREDIT:
     case MST_TAKEN:

@@ -66,8 +66,13 @@
  *              transfer are there, in order; all of them: it is over.
  *              transfer 0, from a local child: its stream is open
  *   AGAIN      both: transfer u64, count u32: what came behind so many chunks
- *              was lost or false; begin there again
+ *              was lost or false; begin there again. flag 1: another worker
+ *              was to pass it on, and nothing more comes from there; flag 2:
+ *              it could not be reached at all
  *   NOBULK     both: text str; there will be no bulk connection any more
+ *   RELAY      both: mode u8 (mst_relay_mode), transfer u64, rank u32,
+ *              incarnation u32, port u16, key 32, text str; see
+ *              runtime/bulk/relay.h
  *
  * str is a u16 length and so many bytes. The layout of HELLO, WELCOME and
  * REFUSE up to and including `build` is the same in every version for ever,
@@ -149,21 +154,36 @@ typedef enum mst_kind {
     MST_GOT,
     MST_AGAIN,
     MST_NOBULK,
+    MST_RELAY,
     MST_KINDS
 } mst_kind;
 
 enum {
-    MST_FLAG_POST = 1,    /* CALL */
-    MST_FLAG_FIGURES = 1, /* HEARTBEAT */
-    MST_FLAG_RESUME = 2,  /* HELLO */
-    MST_FLAG_BACK = 2,    /* RESULT */
-    MST_FLAG_AES = 4,     /* HELLO */
-    MST_FLAG_BULK = 4,    /* CALL RESULT: the payload comes apart from it */
-    MST_FLAG_RETRY = 8,   /* CALL RESULT: it came apart, but not all of it */
-    MST_FLAG_SHARED = 16, /* CALL: the payload is in shared memory */
-    MST_FLAG_AGAIN = 1    /* ABORT: it comes again */
+    MST_FLAG_POST = 1,     /* CALL */
+    MST_FLAG_FIGURES = 1,  /* HEARTBEAT */
+    MST_FLAG_RESUME = 2,   /* HELLO */
+    MST_FLAG_BACK = 2,     /* RESULT */
+    MST_FLAG_AES = 4,      /* HELLO */
+    MST_FLAG_BULK = 4,     /* CALL RESULT: the payload comes apart from it */
+    MST_FLAG_RETRY = 8,    /* CALL RESULT: it came apart, but not all of it */
+    MST_FLAG_SHARED = 16,  /* CALL: the payload is in shared memory */
+    MST_FLAG_AGAIN = 1,    /* ABORT: it comes again */
+    MST_FLAG_RELAY = 1,    /* AGAIN: from another worker nothing more comes */
+    MST_FLAG_UNREACHED = 2 /* AGAIN: it could not be reached */
 };
 enum { MST_STOP_DRAIN = 0, MST_STOP_NOW = 1, MST_STOP_HAND_BACK = 2 };
+
+/* What a RELAY says. */
+typedef enum mst_relay_mode {
+    MST_RELAY_LISTEN, /* manager: at this port; HERE is the answer */
+    MST_RELAY_HERE,   /* worker: others can connect to this address and port;
+                         port 0: they cannot */
+    MST_RELAY_KEEP,   /* manager: the transfer that is announced next, for
+                         others */
+    MST_RELAY_TAKE,   /* manager: get it there, by that key */
+    MST_RELAY_GIVE,   /* manager: that worker gets the transfer from you */
+    MST_RELAY_MODES
+} mst_relay_mode;
 
 /* Text or bytes where they stand in a message; not terminated. */
 typedef struct mst_span {
@@ -203,16 +223,17 @@ typedef struct mst_record {
     uint64_t got;    /* HELLO WELCOME ACK                            */
     uint32_t turn;   /* HELLO                                          */
     uint32_t credit; /* CREDIT TAKEN                                   */
-    uint8_t mode;    /* STOP; OUTPUT: stream                         */
+    uint8_t mode;    /* STOP; OUTPUT: stream; RELAY                  */
     mst_span body;   /* CALL RESULT CHUNK OUTPUT                     */
     mst_usage usage; /* HEARTBEAT with figures: these, id, text      */
     uint32_t running;
     uint64_t running_ms;
     uint8_t bulk_mode;  /* WELCOME */
-    uint16_t bulk_port; /* WELCOME */
-    uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN */
+    uint16_t bulk_port; /* WELCOME; RELAY: port */
+    uint64_t transfer;  /* CALL RESULT with FLAG_BULK, GOT AGAIN RELAY */
     uint8_t seal; /* CALL RESULT with FLAG_BULK: mst_seal_kind; or a place */
-    uint8_t key[MST_BULK_KEY_BYTES]; /* WELCOME, CALL RESULT with FLAG_BULK */
+    uint8_t key[MST_BULK_KEY_BYTES]; /* WELCOME, CALL RESULT with FLAG_BULK,
+                                        RELAY */
 } mst_record;
 
 /* What this process would say of itself. */

@@ -92,10 +92,56 @@ static size_t choose(mst_group *g, uint32_t **ranks)
     return 0;
 }
 
+typedef struct place {
+    const char *node;
+    size_t i; /* of the rank */
+} place;
+
+static int by_node(const void *a, const void *b)
+{
+    const place *x = (const place *)a, *y = (const place *)b;
+    const int order = strcmp(x->node, y->node);
+
+    return order != 0 ? order : (x->i > y->i) - (x->i < y->i);
+}
+
+/* Workers on one node one after the other, so that what they pass on to each
+ * other crosses the network once. NULL where that does not matter, or no
+ * memory: as the ranks come. */
+static place *by_nodes(const mst_group *g, const uint32_t *ranks, size_t n)
+{
+    place *order =
+        g->payload->len >= MST_BULK_MIN ? mst_alloc(n * sizeof(*order)) : NULL;
+
+    for (size_t i = 0; order != NULL && i < n; i++) {
+        const mst_member *w = mst_member_get(g->m, ranks[i]);
+
+        order[i] = (place){w->node != NULL ? w->node : "", i};
+    }
+    if (order != NULL)
+        qsort(order, n, sizeof(*order), by_node);
+    return order;
+}
+
+static void begin_part(mst_group *g, size_t i, uint32_t rank)
+{
+    g->parts[i].group = g;
+    g->parts[i].call = (mst_call){.payload = g->payload,
+                                  .name = g->name,
+                                  .name_len = strlen(g->name),
+                                  .until_ms = g->until_ms,
+                                  .origin = g->origin,
+                                  .index = (uint32_t)i,
+                                  .count = (uint32_t)g->n,
+                                  .done = part_done};
+    mst_call_begin(g->m, &g->parts[i].call, rank);
+}
+
 void mst_group_begin(mst_cmd *cmd, void *arg)
 {
     mst_group *g = MST_OF(mst_group, cmd, cmd);
     MST_AUTO(mst_drop) uint32_t *ranks = NULL;
+    MST_AUTO(mst_drop) place *order = NULL;
     size_t n;
 
     if (((muster *)arg)->closing) {
@@ -115,17 +161,11 @@ void mst_group_begin(mst_cmd *cmd, void *arg)
     }
     g->n = n;
     g->left = n + 1; /* ourselves, until all are sent */
-    for (size_t i = 0; i < n; i++) {
-        g->parts[i].group = g;
-        g->parts[i].call = (mst_call){.payload = g->payload,
-                                      .name = g->name,
-                                      .name_len = strlen(g->name),
-                                      .until_ms = g->until_ms,
-                                      .origin = g->origin,
-                                      .index = (uint32_t)i,
-                                      .count = (uint32_t)n,
-                                      .done = part_done};
-        mst_call_begin(g->m, &g->parts[i].call, ranks[i]);
+    order = by_nodes(g, ranks, n);
+    for (size_t k = 0; k < n; k++) {
+        const size_t i = order != NULL ? order[k].i : k;
+
+        begin_part(g, i, ranks[i]);
     }
     if (--g->left == 0)
         mst_loop_done(&g->m->loop, &g->await);

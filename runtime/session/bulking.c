@@ -39,7 +39,8 @@ static bool find_key(void *arg, mst_proof_name name,
     const muster *m = (const muster *)arg;
     const mst_member *w = mst_member_of(m, name.rank, name.incarnation);
 
-    if (w == NULL || !w->bound || w->bulk_mode <= MST_BULK_LINE)
+    if (w == NULL || !w->bound || w->bulk_mode <= MST_BULK_LINE ||
+        name.transfer != 0)
         return false;
     mst_root_bulk(m->root, name.rank, name.incarnation, key);
     return true;
@@ -113,7 +114,8 @@ static void dirty(void *arg)
     mst_link_dirty((mst_member *)arg);
 }
 
-static const mst_carrier_calls carrier_calls = {want, dirty};
+static const mst_carrier_calls carrier_calls = {want, dirty, mst_relaying_plan,
+                                                mst_relaying_orphan};
 
 static void off(mst_member *w, const char *why)
 {
@@ -184,6 +186,7 @@ void mst_bulking_begin(mst_member *w, bool aes)
     if (mode == MST_BULK_LINE && !open_line(w))
         mode = MST_BULK_OFF;
     w->bulk_mode = mode;
+    mst_relaying_begin(w);
 }
 
 void mst_bulking_end(mst_member *w)
@@ -219,6 +222,8 @@ bool mst_bulking_record(mst_member *w, const mst_record *r)
 {
     if (w->carrier.bulk == NULL)
         return false;
+    if (r->kind == MST_RELAY)
+        return mst_relaying_record(w, r);
     if (r->kind == MST_AGAIN)
         return mst_carrier_again(&w->carrier, r);
     if (r->kind == MST_GOT && r->transfer > 0)

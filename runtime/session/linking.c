@@ -421,6 +421,7 @@ static void on_record(mst_member *w, const mst_record *r)
     case MST_GOT:
     case MST_AGAIN:
     case MST_NOBULK:
+    case MST_RELAY:
         if (!mst_bulking_record(w, r))
             mst_member_event(w, MST_EV_FAILED,
                              "worker %u broke the protocol: %s of what was "

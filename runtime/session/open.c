@@ -49,6 +49,7 @@ const char *muster_session(const muster *m)
 static muster_err check_options(const muster_options *o, muster_error *err)
 {
     mst_bulking bulking;
+    mst_relaying relaying;
 
     if (o->bytes != sizeof(*o))
         return mst_fail(err, MUSTER_EINVAL,
@@ -79,6 +80,10 @@ static muster_err check_options(const muster_options *o, muster_error *err)
         return mst_fail(err, MUSTER_EINVAL,
                         "bulk must be auto, sealed, plain or off, not %.32s",
                         o->bulk);
+    if (!mst_relaying_parse(o->relay, &relaying))
+        return mst_fail(err, MUSTER_EINVAL,
+                        "relay must be auto, off or always, not %.32s",
+                        o->relay);
     if ((unsigned)o->launcher > MUSTER_LAUNCHER_JOIN)
         return mst_fail(err, MUSTER_EINVAL, "there is no launcher %d",
                         (int)o->launcher);
@@ -188,7 +193,10 @@ static muster *create(const muster_options *options)
     }
     atomic_init(&m->refs, 1);
     m->options = *options;
-    (void)mst_bulking_parse(options->bulk, &m->bulking); /* it was checked */
+    (void)mst_bulking_parse(options->bulk, &m->bulking);    /* it was checked */
+    (void)mst_relaying_parse(options->relay, &m->relaying); /* so was this */
+    m->relays.fn = mst_relaying_tick;
+    m->relays.arg = m;
     TAILQ_INIT(&m->all);
     TAILQ_INIT(&m->to_start);
     TAILQ_INIT(&m->dirty);

@@ -13,6 +13,7 @@
  *   linking.c    connections: who may, HELLO, records
  *   beating.c    heartbeats
  *   bulking.c    large payloads beside the lane
+ *   relaying.c   who passes them on to whom
  *   calling.c    one call: begun, answered, retired
  *   serving.c    calls of the manager itself, as rank 0
  *   errands.c    calls that workers make: run here or passed on
@@ -43,6 +44,7 @@
 #include "bulk/bulk.h"
 #include "bulk/door.h"
 #include "bulk/lane.h"
+#include "bulk/relay.h"
 #include "call/blobs.h"
 #include "call/executor.h"
 #include "call/pending.h"
@@ -172,6 +174,12 @@ typedef struct mst_member {
     mst_carrier carrier; /* beside it */
     mst_bulk_mode bulk_mode;
     mst_timer no_bulk;
+    /* others can connect to it there; port 0: they cannot */
+    char relay_host[MST_RELAY_ADDRESS];
+    uint16_t relay_port;
+    bool near;                  /* it is on this machine */
+    unsigned relay_failures;    /* as a giver or a taker */
+    int64_t gives_ms, takes_ms; /* not before */
     TAILQ_HEAD(mst_call_list, mst_call) calls;
     struct mst_shipment *loading; /* the last it was sent, or NULL */
     uint64_t modules;             /* serial of the last module it has */
@@ -194,6 +202,13 @@ typedef enum mst_bulking {
     MST_BULKING_OFF
 } mst_bulking;
 
+/* What the option `relay` says, in the order of its words. */
+typedef enum mst_relaying {
+    MST_RELAYING_AUTO,
+    MST_RELAYING_OFF,
+    MST_RELAYING_ALWAYS
+} mst_relaying;
+
 /* A module or blob that every worker has or gets. */
 typedef struct mst_shipment {
     TAILQ_ENTRY(mst_shipment) link;
@@ -214,6 +229,10 @@ struct muster {
     mst_bulking bulking;
     mst_bulk bulk;
     mst_door door; /* its port */
+    mst_relaying relaying;
+    mst_timer relays;  /* while some are under way: do they get on? */
+    int64_t relays_ms; /* looked at */
+    uint64_t nrelayed; /* flows, counted for tests */
     mst_notify notify;
     mst_root *root;
     mst_launcher *launcher;
@@ -382,8 +401,20 @@ void mst_bulking_welcome(const mst_member *w, mst_record *welcome);
 void mst_bulking_broken(void *arg, mst_timer *timer);
 void mst_bulking_tick(mst_member *w, int64_t now_ms);
 void mst_bulking_tick_all(muster *m, int64_t now_ms);
-/* GOT, AGAIN, NOBULK. False: it broke the protocol. */
+/* GOT, AGAIN, NOBULK, RELAY. False: it broke the protocol. */
 bool mst_bulking_record(mst_member *w, const mst_record *record);
+
+/* -------------------------------------------------------- relaying.c */
+
+/* False: it is not one of the words. */
+bool mst_relaying_parse(const char *text, mst_relaying *relaying);
+void mst_relaying_begin(mst_member *w); /* a new link */
+/* RELAY. False: the worker broke the protocol. */
+bool mst_relaying_record(mst_member *w, const mst_record *record);
+/* Of its carrier: see mst_carrier_calls. */
+void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record);
+void mst_relaying_orphan(void *arg, mst_flow *flow, bool unreached);
+void mst_relaying_tick(void *arg, mst_timer *timer);
 
 /* --------------------------------------------------------- calling.c */
 

@@ -41,7 +41,7 @@ static void ignore(void *arg)
     (void)arg;
 }
 
-static const mst_carrier_calls calls = {ignore, ignore};
+static const mst_carrier_calls calls = {ignore, ignore, NULL, NULL};
 
 static void arrived(mst_incoming *in)
 {

@@ -131,7 +131,7 @@ static void strangers_stay_outside(void **state)
     /* the form is right, the key is not */
     assert_int_equal(recv(fd, challenge, sizeof(challenge), MSG_WAITALL),
                      sizeof(challenge));
-    mst_proof_answer(answer, challenge, (mst_proof_name){1, 1}, nonce, key);
+    mst_proof_answer(answer, challenge, (mst_proof_name){1, 1, 0}, nonce, key);
     assert_int_equal(send(fd, answer, sizeof(answer), MSG_NOSIGNAL),
                      sizeof(answer));
     assert_true(recv(fd, &byte, 1, 0) <= 0);

@@ -115,7 +115,7 @@ static void dirty(void *arg)
     (void)arg; /* the rig flushes each round */
 }
 
-static const mst_carrier_calls calls = {want, dirty};
+static const mst_carrier_calls calls = {want, dirty, NULL, NULL};
 
 static bool send_message(void *arg, zmq_msg_t *message)
 {

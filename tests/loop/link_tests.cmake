@@ -53,3 +53,11 @@ foreach(name it_bulk it_bulk_port)
         BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
     add_dependencies(${name} bulk_handlers)
 endforeach()
+foreach(name it_relay it_relay_faults)
+    loop_test(${name} 240)
+    target_sources(${name} PRIVATE
+        ../support/cast.c ../support/bulk_rig.c ../support/relay.c)
+    target_compile_definitions(${name} PRIVATE
+        BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+    add_dependencies(${name} bulk_handlers)
+endforeach()

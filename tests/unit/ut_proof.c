@@ -9,7 +9,7 @@
 
 static uint8_t key[MST_BULK_KEY_BYTES], challenge[MST_PROOF_CHALLENGE];
 static uint8_t nonce[MST_PROOF_NONCE];
-static const mst_proof_name name = {3, 2};
+static const mst_proof_name name = {3, 2, 0x0102030405060708};
 
 static void count_up(uint8_t *bytes, size_t n, uint8_t from)
 {
@@ -31,25 +31,27 @@ static void it_is_said_as_written(void **state)
         "62756c6b"
         "00000003"
         "00000002"
+        "0102030405060708"
         "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
-        "b2d79ba731093a4fbb3970127ee2ff8b6142399722bad369f5b7d67f03d26e16");
+        "fe7192cb2ddc1ecebed252e017710c436e9c7ddab8643362f7b4fc9f57ac66d6");
     mst_proof_word(word, answer, challenge, key);
     sodium_bin2hex(hex, sizeof(hex), word, sizeof(word));
     assert_string_equal(
         hex,
-        "23c756465a273c5b5ce395badad0c7cfd36017b2026fff10c30c3def636894ea");
+        "db6663801ef77747aa345dcef9e161203f77a0103f035a53f40c503b87f3188e");
 }
 
 static void who_has_the_key_is_believed(void **state)
 {
     uint8_t answer[MST_PROOF_ANSWER], word[MST_PROOF_MAC];
-    mst_proof_name who = {0, 0};
+    mst_proof_name who = {0, 0, 0};
 
     (void)state;
     mst_proof_answer(answer, challenge, name, nonce, key);
     assert_true(mst_proof_name_of(answer, &who));
     assert_int_equal(who.rank, 3);
     assert_int_equal(who.incarnation, 2);
+    assert_int_equal(who.transfer, name.transfer);
     assert_true(mst_proof_check(answer, challenge, key));
     mst_proof_word(word, answer, challenge, key);
     assert_true(mst_proof_is_word(word, answer, challenge, key));

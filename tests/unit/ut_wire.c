@@ -94,6 +94,24 @@ static const golden vectors[] = {
      "0000"
      "0002"
      "6e6f"},
+    {{.kind = MST_RELAY,
+      .mode = MST_RELAY_TAKE,
+      .transfer = 0x100000002,
+      .rank = 3,
+      .incarnation = 1,
+      .bulk_port = 0x1234,
+      .key = {[0] = 0xaa, [31] = 0xbb},
+      .text = SPAN("::1")},
+     "0000003c"
+     "16"
+     "00"
+     "0000"
+     "03"
+     "0000000100000002"
+     "00000003"
+     "00000001"
+     "1234" KEY_HEX "0003"
+     "3a3a31"},
     {{.kind = MST_CALL,
       .flags = MST_FLAG_SHARED,
       .id = 5,
