@@ -23,6 +23,7 @@
 #define TICK_MS 100 /* while there is no connection            */
 #define AGAIN_MS 20 /* after an attempt that was cut, then twice as long */
 #define AGAIN_MOST_MS 1000
+#define AGAIN_TIMES 16   /* until we are given up, at least */
 #define ATTEMPT_MS 10000 /* from HELLO to an answer                 */
 #define GIVE_UP_MS MST_WIRE_AWAY_MS /* without heartbeats, and at first */
 #define LINGER_MS 2000 /* the last results, at the end            */
@@ -129,28 +130,32 @@ static void look_for_end(mst_worker *w)
 
 /* At once after a cut, then later and later: all workers of a manager that
  * cannot take them must not keep it from doing so. */
-static int64_t pause_before(unsigned attempt)
+static int64_t pause_before(unsigned attempt, int64_t most_ms)
 {
     int64_t ms = AGAIN_MS;
 
     if (attempt == 0)
         return 0;
-    while (--attempt > 0 && ms < AGAIN_MOST_MS)
+    while (--attempt > 0 && ms < most_ms)
         ms *= 2;
-    if (ms > AGAIN_MOST_MS)
-        ms = AGAIN_MOST_MS;
+    if (ms > most_ms)
+        ms = most_ms;
     return ms / 2 + randombytes_uniform((uint32_t)(ms / 2 + 1));
 }
 
 /* The next epoch, when it is time for it. */
-static void dial_again(mst_worker *w, int64_t now)
+static void dial_again(mst_worker *w, int64_t now, int64_t patience)
 {
+    /* there have to be some attempts while we are waited for */
+    const int64_t most_ms = patience / AGAIN_TIMES < AGAIN_MOST_MS
+                                ? patience / AGAIN_TIMES
+                                : AGAIN_MOST_MS;
     int64_t at = now + TICK_MS;
     muster_error err;
 
     if (w->dial.state == MST_DIAL_CUT) {
         mst_dial_close(&w->dial, 0);
-        w->again_ms = now + pause_before(w->attempts);
+        w->again_ms = now + pause_before(w->attempts, most_ms);
     }
     if (w->dial.state == MST_DIAL_OFF ? now >= w->again_ms
                                       : now - w->dial.began_ms > ATTEMPT_MS) {
@@ -198,7 +203,7 @@ static void look_at_connection(mst_worker *w)
                        (double)patience / 1000);
         return;
     }
-    dial_again(w, now);
+    dial_again(w, now, patience);
 }
 
 static void look(mst_worker *w)
