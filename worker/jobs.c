@@ -1,4 +1,4 @@
-/* jobs.c - what the manager sends, and what goes back. */
+/* jobs.c - calls of the manager's: how they come, run, and are answered. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fail.h"
-#include "crash.h"
-#include "output.h"
 #include "worker.h"
 
 /* The request is not read any more. */
@@ -273,7 +271,7 @@ static void arrived(mst_incoming *in)
     complete(task->owner, task, mst_incoming_take(in));
 }
 
-static void broken(mst_worker *w)
+void mst_worker_broken(mst_worker *w)
 {
     mst_worker_end(w, MST_EXIT_REFUSED, "the manager broke the protocol");
 }
@@ -291,7 +289,7 @@ static void expect(mst_worker *w, mst_task *task, const mst_record *r)
     } else if (rc == MUSTER_ENOMEM) {
         complete(w, task, NULL);
     } else {
-        broken(w);
+        mst_worker_broken(w);
         return;
     }
     mst_pipe_resume(&w->carrier.pipe);
@@ -320,7 +318,7 @@ static void come_again(mst_worker *w, const mst_record *r)
 
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
-        broken(w);
+        mst_worker_broken(w);
         return;
     }
     if (task == NULL || !task->again || task->job.len != r->total) {
@@ -334,12 +332,12 @@ static void come_again(mst_worker *w, const mst_record *r)
     assembled(w);
 }
 
-static void on_call(mst_worker *w, const mst_record *r)
+void mst_worker_call(mst_worker *w, const mst_record *r)
 {
     mst_task *task;
 
     if (r->depth > MST_DEPTH_MAX || (r->id & MST_ID_WORKER) != 0) {
-        broken(w);
+        mst_worker_broken(w);
         return;
     }
     if ((r->flags & MST_FLAG_RETRY) != 0) {
@@ -361,7 +359,7 @@ static void on_call(mst_worker *w, const mst_record *r)
     }
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO) {
-        broken(w);
+        mst_worker_broken(w);
         return;
     }
     if (!TAILQ_EMPTY(&w->held))
@@ -370,23 +368,21 @@ static void on_call(mst_worker *w, const mst_record *r)
     assembled(w);
 }
 
-static void on_chunk(mst_worker *w, const mst_record *r)
+void mst_worker_chunk(mst_worker *w, const mst_record *r)
 {
     if ((r->id & MST_ID_WORKER) != 0) {
         if (!mst_asking_chunk(w, r))
-            broken(w);
+            mst_worker_broken(w);
         return;
     }
     if (mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
                          r->body.len) != MUSTER_OK) {
-        broken(w);
+        mst_worker_broken(w);
         return;
     }
     mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
     assembled(w);
 }
-
-static void on_cancel(mst_worker *w, const mst_record *r);
 
 /* It comes by the lane. Those that wait behind it must not keep the credit
  * that it needs. */
@@ -403,7 +399,7 @@ static void comes_again(mst_worker *w, mst_task *task)
     mst_lane_earn_now(&w->dial.lane, cost);
 }
 
-static void on_abort(mst_worker *w, const mst_record *r)
+void mst_worker_abort(mst_worker *w, const mst_record *r)
 {
     mst_task *task = mst_index_get(&w->by_id, r->id);
 
@@ -422,7 +418,7 @@ static void on_abort(mst_worker *w, const mst_record *r)
     }
     if (task != w->incoming && task->in == NULL && !task->again) {
         (void)mst_assembly_abort(&w->dial.lane.in, r->id);
-        on_cancel(w, r); /* all of it had come */
+        mst_worker_cancel(w, r); /* all of it had come */
         return;
     }
     if (task == w->incoming) {
@@ -435,7 +431,7 @@ static void on_abort(mst_worker *w, const mst_record *r)
 }
 
 /* Comes only for a request that is complete; the manager has retired it. */
-static void on_cancel(mst_worker *w, const mst_record *r)
+void mst_worker_cancel(mst_worker *w, const mst_record *r)
 {
     mst_task *task = mst_index_get(&w->by_id, r->id);
 
@@ -458,64 +454,6 @@ static void on_cancel(mst_worker *w, const mst_record *r)
     task_free(w, task);
 }
 
-/* "size of a pointer", "build": both sides beside each other. */
-static void refused(mst_worker *w, const mst_record *r)
-{
-    const mst_build here = mst_build_here();
-
-    if (r->text.len > 0)
-        mst_worker_end(w, MST_EXIT_REFUSED, "refused by the manager: %.*s",
-                       (int)r->text.len, r->text.at);
-    else
-        mst_worker_end(w, MST_EXIT_REFUSED,
-                       "manager and worker differ: release %.*s and %.*s, wire "
-                       "version %u and %u, pointer bytes %u and %u",
-                       (int)r->side.build.len, r->side.build.at,
-                       (int)here.build.len, here.build.at, r->side.wire,
-                       here.wire, r->side.word, here.word);
-}
-
-static void flush_output(void)
-{
-    fflush(stdout);
-    fflush(stderr);
-}
-
-static void on_welcome(mst_worker *w, const mst_record *r)
-{
-    static const mst_thread_calls calls = {mst_crash_stack, mst_crash_unstack,
-                                           flush_output};
-    const bool anew = !w->dial.known;
-    muster_error err;
-
-    if (r->side.wire != MST_WIRE_VERSION) {
-        refused(w, r);
-        return;
-    }
-    w->heartbeat_ms = r->heartbeat_ms;
-    w->grace_ms = r->grace_ms;
-    if (anew) {
-        mst_output_on(w);
-        mst_bulking_begin(w, r);
-    }
-    if (!mst_dial_on(&w->dial, r->got)) {
-        broken(w);
-        return;
-    }
-    if (anew)
-        mst_worker_drain_say(w);
-    if (w->has_executor)
-        return;
-    w->has_executor = true;
-    if (mst_executor_start(&w->executor, &w->loop,
-                           r->threads > 0 ? r->threads : 1, &calls,
-                           &err) != MUSTER_OK)
-        mst_worker_end(w, MST_EXIT_INTERNAL, "%s", err.text);
-    mst_worker_tell(w);
-    w->due_ms = 0;
-    mst_worker_beat(w, &w->tick);
-}
-
 void mst_worker_stop_jobs(mst_worker *w)
 {
     mst_task *task;
@@ -532,7 +470,7 @@ void mst_worker_free_jobs(mst_worker *w)
 }
 
 /* The manager could not keep what there was: end it, and begin anew. */
-static void forget(mst_worker *w)
+void mst_worker_forget(mst_worker *w)
 {
     mst_task *task, *next;
 
@@ -548,81 +486,5 @@ static void forget(mst_worker *w)
         task->orphan = true;
         if (!task->job.running)
             task_free(w, task);
-    }
-}
-
-static void on_goaway(mst_worker *w, const mst_record *r)
-{
-    const bool anew = r->code == MUSTER_ENOMEM && w->dial.known;
-
-    if (anew)
-        forget(w);
-    if (anew || w->dial.state == MST_DIAL_ON)
-        w->dial.state = MST_DIAL_CUT; /* say HELLO again */
-    else
-        mst_worker_end(w, MST_EXIT_REFUSED, "sent away: %.*s", (int)r->text.len,
-                       r->text.at);
-}
-
-void mst_worker_record(void *worker, const mst_record *r)
-{
-    mst_worker *w = (mst_worker *)worker;
-
-    switch (r->kind) {
-    case MST_WELCOME:
-        on_welcome(w, r);
-        break;
-    case MST_REFUSE:
-        refused(w, r);
-        break;
-    case MST_GOAWAY:
-        on_goaway(w, r);
-        break;
-    case MST_ACK:
-        if (!mst_lane_ack(&w->dial.lane, r->got))
-            broken(w);
-        break;
-    case MST_CALL:
-        on_call(w, r);
-        break;
-    case MST_RESULT:
-        if (!mst_asking_result(w, r))
-            broken(w);
-        break;
-    case MST_CHUNK:
-        on_chunk(w, r);
-        break;
-    case MST_ABORT:
-        on_abort(w, r);
-        break;
-    case MST_GOT:
-    case MST_AGAIN:
-    case MST_NOBULK:
-    case MST_RELAY:
-        if (!mst_bulking_record(w, r))
-            broken(w);
-        break;
-    case MST_CANCEL:
-        on_cancel(w, r);
-        break;
-    case MST_CREDIT:
-        if (!mst_lane_credit(&w->dial.lane, r->credit))
-            mst_worker_end(w, MST_EXIT_REFUSED, "credit that was never used");
-        break;
-    case MST_TAKEN:
-        mst_output_taken(w, r->credit);
-        break;
-    case MST_STOP:
-        w->ending = r->mode == MST_STOP_NOW ? MST_ENDING_NOW : MST_ENDING_DRAIN;
-        if (w->ending == MST_ENDING_NOW)
-            mst_worker_stop_jobs(w);
-        else if (r->mode == MST_STOP_HAND_BACK)
-            mst_worker_drain(w, false);
-        break;
-    case MST_INTERRUPT:
-        mst_worker_interrupt(w, r);
-        break;
-    default: /* HEARTBEAT, and kinds that only a worker sends */
-        break;
     }
 }

@@ -145,8 +145,16 @@ bool mst_bulking_record(mst_worker *w, const mst_record *record);
 /* What came by the line. False: nothing did. */
 bool mst_worker_hear_line(mst_worker *w);
 
-/* jobs.c: what the manager sends. */
+/* records.c: what the manager sends. */
 void mst_worker_record(void *worker, const mst_record *record);
+
+/* jobs.c: its calls. */
+void mst_worker_call(mst_worker *w, const mst_record *r);
+void mst_worker_chunk(mst_worker *w, const mst_record *r);
+void mst_worker_abort(mst_worker *w, const mst_record *r);
+void mst_worker_cancel(mst_worker *w, const mst_record *r);
+void mst_worker_forget(mst_worker *w);
+void mst_worker_broken(mst_worker *w); /* the manager broke the protocol */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
