@@ -15,6 +15,7 @@
 #include "link/socket.h"
 
 #define ROUND 256    /* messages read before others get their turn */
+#define LEFT_MOST 4  /* in a row that are not read                 */
 #define FD_MARGIN 32 /* descriptors that strangers cannot take      */
 #define FD_NEEDED 24 /* descriptors of libzmq, some to spare        */
 /* Messages of one peer that wait to be read, or to be sent: nets under the
@@ -398,6 +399,18 @@ void mst_hub_tick(mst_hub *hub)
     see_guests_out(hub);
 }
 
+/* Who drives has what it wanted. But those who drive over and over without a
+ * call, to look at something, must not keep everybody else waiting. */
+static bool leave_unread(mst_hub *hub)
+{
+    if (hub->left < LEFT_MOST && hub->calls.enough(hub->arg)) {
+        hub->left++;
+        return true;
+    }
+    hub->left = 0;
+    return false;
+}
+
 bool mst_hub_work(mst_hub *hub)
 {
     bool some = false;
@@ -407,8 +420,8 @@ bool mst_hub_work(mst_hub *hub)
         while (answer_zap(hub) || read_event(hub))
             some = true;
     }
-    for (int i = 0; i < ROUND && !hub->quiet && !hub->calls.enough(hub->arg) &&
-                    read_message(hub);
+    for (int i = 0;
+         i < ROUND && !hub->quiet && !leave_unread(hub) && read_message(hub);
          i++)
         some = true;
     if (hub->guests.n > 0)

@@ -60,6 +60,7 @@ typedef struct mst_hub {
     /* ROUTER was empty, and has not been used since: what comes makes its
      * descriptor readable: to ask again would be system calls for nothing. */
     bool quiet;
+    unsigned left; /* how often, one after the other, it was not read */
 } mst_hub;
 
 /* Bind.
