@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # ct_drill.sh - a minute of `./dev drill --cluster`: Pods deleted and killed, a
 # node cut off, the API server killed, while work with known results goes on.
+# Not executable, so not one of `./dev cluster test`: it is run by hand, with
+# bash, until it has passed often enough on the state of the day.
 # limit: 600
 # shellcheck source=tests/cluster/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"

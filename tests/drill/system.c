@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/large.h"
+
 int system_descriptors(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -44,7 +46,8 @@ int64_t system_in_use_kib(void)
 #else
     const struct mallinfo2 all = mallinfo2();
 
-    return (int64_t)((all.uordblks + all.hblkhd) / 1024);
+    /* what is kept for the next large payload is not in use */
+    return (int64_t)((all.uordblks + all.hblkhd - mst_large_kept()) / 1024);
 #endif
 }
 
