@@ -6,19 +6,11 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "base/sanitized.h"
 
 #define PLACES 16
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ON false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ON false
-#endif
-#endif
-#ifndef ON
-#define ON true
-#endif
+#define ON (!MST_SANITIZED)
 
 typedef struct place {
     void *p; /* NULL: nothing is here */

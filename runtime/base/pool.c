@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/alloc.h"
+#include "base/sanitized.h"
 
 /* A block is some grains; a span holds blocks of one size. */
 #define GRAIN 64u
@@ -29,16 +30,7 @@ struct mst_pool {
     _Atomic uint32_t next[SPANS * SPAN_GRAINS]; /* of a free block: by grain */
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ON false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ON false
-#endif
-#endif
-#ifndef ON
-#define ON true
-#endif
+#define ON (!MST_SANITIZED)
 
 bool mst_pool_is_on(void)
 {

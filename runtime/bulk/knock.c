@@ -33,7 +33,7 @@ static void give_answer(mst_knock *k)
     k->answered = true;
     if (send(k->fd, k->answer, sizeof(k->answer),
              MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof(k->answer))
-        over(k, "the manager closed the connection");
+        over(k, "it closed the connection");
 }
 
 static void look_at_word(mst_knock *k)
@@ -41,7 +41,7 @@ static void look_at_word(mst_knock *k)
     if (mst_proof_is_word(k->word, k->answer, k->challenge, k->key))
         over(k, NULL);
     else
-        over(k, "it is not the manager");
+        over(k, "it does not have the key");
 }
 
 /* First the challenge, then the word; nothing behind that is read. */
@@ -55,7 +55,7 @@ static void read_some(mst_knock *k)
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
-        over(k, n < 0 ? strerror(errno) : "the manager closed the connection");
+        over(k, n < 0 ? strerror(errno) : "it closed the connection");
         return;
     }
     k->have += (size_t)n;

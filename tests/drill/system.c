@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/large.h"
+#include "base/sanitized.h"
 
 int system_descriptors(void)
 {
@@ -41,7 +42,7 @@ int64_t system_memory_kib(void)
 
 int64_t system_in_use_kib(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if MST_SANITIZED
     return -1; /* their malloc does not say */
 #else
     const struct mallinfo2 all = mallinfo2();

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/clock.h"
-#include "bulk/bulk.h"
+#include "carrier.h"
 #include "fuzz.h"
 
 #define SLOTS 4u
@@ -28,20 +28,6 @@ typedef struct peer {
     mst_out outs[PARCELS];
     mst_payload *payloads[PARCELS];
 } peer;
-
-static bool swallow(void *arg, zmq_msg_t *message)
-{
-    (void)arg;
-    zmq_msg_close(message);
-    return true;
-}
-
-static void ignore(void *arg)
-{
-    (void)arg;
-}
-
-static const mst_carrier_calls calls = {ignore, ignore, NULL, NULL};
 
 static void arrived(mst_incoming *in)
 {
@@ -127,25 +113,14 @@ static void announce(peer *p, mst_reader *r)
     mst_pipe_resume(&p->carrier.pipe);
 }
 
-/* A frame whose head makes sense, for once. */
 static void good_frame(peer *p, mst_reader *r)
 {
-    static unsigned char frame[MST_BULK_HEAD + MST_BULK_CHUNK];
-    const uint8_t slot = mst_read_u8(r) % SLOTS;
-    const uint8_t ahead = mst_read_u8(r);
-    const mst_incoming *in = p->slots[slot];
-    mst_writer w = mst_writer_of(frame, MST_BULK_HEAD);
-    uint32_t index;
-    size_t len;
+    static carrier_frame frame;
+    const mst_incoming *in = p->slots[mst_read_u8(r) % SLOTS];
+    const uint8_t how = mst_read_u8(r);
 
-    if (in == NULL)
-        return;
-    index = ahead < 200 ? in->have : ahead % in->count;
-    len = mst_bulk_length(in->total, index);
-    mst_write_u64(&w, in->transfer);
-    mst_write_u32(&w, index);
-    mst_write_u32(&w, (uint32_t)len);
-    write_all(p, frame, MST_BULK_HEAD + (ahead % 7 == 6 ? len / 2 : len));
+    if (in != NULL)
+        write_all(p, frame, carrier_good_frame(in, how, frame));
 }
 
 static void say(peer *p, mst_reader *r)
@@ -235,10 +210,10 @@ static void set_up(peer *p, mst_seal_kind kind)
     memset(p, 0, sizeof(*p));
     p->far = -1;
     must(mst_poll_init(&p->poll, &err) == MUSTER_OK);
-    mst_lane_init(&p->lane, swallow, p);
+    mst_lane_init(&p->lane, carrier_swallow, p);
     must(mst_lane_up(&p->lane, 0));
     mst_bulk_init(&p->bulk, &p->poll, 0, session);
-    mst_carrier_init(&p->carrier, &p->bulk, &p->lane, &calls, p);
+    mst_carrier_init(&p->carrier, &p->bulk, &p->lane, &carrier_calls, p);
     p->carrier.kind = kind;
     p->carrier.on = true;
     for (size_t i = 0; i < PARCELS; i++) {

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "bulk/relay.h"
+#include "carrier.h"
 #include "fuzz.h"
 
 #define SLOTS 4u
@@ -31,25 +32,11 @@ typedef struct rig {
     int64_t now_ms;
 } rig;
 
-static bool swallow(void *arg, zmq_msg_t *message)
-{
-    (void)arg;
-    zmq_msg_close(message);
-    return true;
-}
-
-static void ignore(void *arg)
-{
-    (void)arg;
-}
-
 static bool no_work(void *arg)
 {
     (void)arg;
     return false;
 }
-
-static const mst_carrier_calls calls = {ignore, ignore, NULL, NULL};
 
 static void arrived(mst_incoming *in)
 {
@@ -136,25 +123,15 @@ static void announce(rig *g, mst_reader *r)
     mst_pipe_resume(&g->carrier.pipe);
 }
 
-/* A frame whose head makes sense, for once. */
 static void good_frame(rig *g, mst_reader *r)
 {
-    static unsigned char frame[MST_BULK_HEAD + MST_BULK_CHUNK];
+    static carrier_frame frame;
     const mst_incoming *in = g->slots[mst_read_u8(r) % SLOTS];
     const uint8_t how = mst_read_u8(r);
-    mst_writer w = mst_writer_of(frame, MST_BULK_HEAD);
-    uint32_t index;
-    size_t len;
 
-    if (in == NULL)
-        return;
-    index = how < 200 ? in->have : how % in->count;
-    len = mst_bulk_length(in->total, index);
-    mst_write_u64(&w, in->transfer);
-    mst_write_u32(&w, index);
-    mst_write_u32(&w, (uint32_t)len);
-    write_all(g, how % 2 == 0 ? LINK : GIVER, frame,
-              MST_BULK_HEAD + (how % 7 == 6 ? len / 2 : len));
+    if (in != NULL)
+        write_all(g, how % 2 == 0 ? LINK : GIVER, frame,
+                  carrier_good_frame(in, how, frame));
 }
 
 static void say(rig *g, mst_reader *r)
@@ -287,10 +264,10 @@ static void set_up(rig *g, mst_seal_kind kind)
         g->far[s] = -1;
     g->now_ms = mst_now_ms();
     must(mst_loop_init(&g->loop, no_work, g, &err) == MUSTER_OK);
-    mst_lane_init(&g->lane, swallow, g);
+    mst_lane_init(&g->lane, carrier_swallow, g);
     must(mst_lane_up(&g->lane, 0));
     mst_bulk_init(&g->bulk, &g->loop.poll, 1, session);
-    mst_carrier_init(&g->carrier, &g->bulk, &g->lane, &calls, g);
+    mst_carrier_init(&g->carrier, &g->bulk, &g->lane, &carrier_calls, g);
     mst_relay_init(&g->relay, &g->loop, &g->carrier, (mst_proof_name){1, 1, 0});
     g->carrier.kind = kind;
     g->carrier.on = true;

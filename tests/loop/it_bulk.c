@@ -2,7 +2,6 @@
  * bad. */
 #include "bulk_rig.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -389,47 +388,16 @@ static void deadlines_at_any_moment(void **state)
     deadlines_by("sealed");
 }
 
-typedef struct caster {
-    rig *r;
-    unsigned char *data;
-    size_t len;
-    unsigned wrong, good;
-    char want[32];
-} caster;
-
-static void *cast_often(void *arg)
-{
-    caster *c = (caster *)arg;
-
-    for (int i = 0; i < 12; i++) {
-        muster_results *all = NULL;
-        muster_error err;
-
-        (void)muster_broadcast(c->r->m, NULL, "sum", c->data, c->len, 0, &all,
-                               &err);
-        for (size_t k = 0; all != NULL && k < all->n; k++) {
-            const muster_result *one = &all->items[k];
-
-            if (one->code == MUSTER_OK && strcmp(one->data, c->want) == 0)
-                c->good++;
-            else if (one->code != MUSTER_ELOST && one->code != MUSTER_EWORKER)
-                c->wrong++;
-        }
-        muster_results_destroy(&all);
-    }
-    return NULL;
-}
-
 static void come_and_go_by(const char *bulk)
 {
-    caster c = {.len = 6 * RIG_MIB};
+    bulk_caster c = {.len = 6 * RIG_MIB};
     muster_error err;
     pthread_t thread;
 
     c.data = bulk_bytes(c.len, 9);
     bulk_sum(c.data, c.len, c.want);
     c.r = bulk_up(bulk, 3);
-    assert_int_equal(pthread_create(&thread, NULL, cast_often, &c), 0);
+    assert_int_equal(pthread_create(&thread, NULL, bulk_cast_often, &c), 0);
     for (uint32_t i = 0; i < 4; i++) {
         const uint32_t leaves = i + 1;
 
@@ -456,18 +424,6 @@ static void workers_come_and_go_meanwhile(void **state)
     come_and_go_by("sealed");
 }
 
-static unsigned descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static void a_thousand_leave_nothing_behind(void **state)
 {
     unsigned char *data = bulk_bytes(300 * KIB, 2);
@@ -481,7 +437,7 @@ static void a_thousand_leave_nothing_behind(void **state)
         if (i == 300) {
             ours = rig_resident_kib(getpid());
             theirs = rig_resident_kib(worker);
-            open = descriptors();
+            open = rig_descriptors();
         }
         assert_code(bulk_mirror(r, 1, data, 300 * KIB, 0), MUSTER_OK, r->err);
     }
@@ -489,7 +445,7 @@ static void a_thousand_leave_nothing_behind(void **state)
     theirs = rig_resident_kib(worker) - theirs;
     print_message("           growth: manager %ld KiB, worker %ld KiB\n", ours,
                   theirs);
-    assert_int_equal(descriptors(), open);
+    assert_int_equal(rig_descriptors(), open);
     assert_int_equal(bulk_figures_of(r, 1).flows, 0);
     if (RIG_SLOW == 1) { /* sanitizers keep what is freed */
         assert_true(ours < 4096);

@@ -46,21 +46,11 @@ static void without_the_port_it_takes_the_lane(void **state)
 
 static relay *way;
 
-/* Workers' bulk data goes through `way`. */
-static void use_relay(muster *m, void *arg)
-{
-    (void)arg;
-    way = relay_create(m->door.port);
-    if (way != NULL)
-        m->door.port = relay_port(way);
-}
-
 static rig *up_by_relay(void)
 {
     rig *r = bulk_opened("sealed");
 
-    assert_true(mst_session_run(r->m, use_relay, NULL));
-    assert_non_null(way);
+    way = bulk_way_of(r);
     rig_launch(r, 1);
     bulk_ship(r);
     return r;
@@ -104,18 +94,6 @@ static void one_who_cuts_everything_is_avoided(void **state)
     relay_destroy(&way);
 }
 
-static int knock(uint16_t port)
-{
-    const struct sockaddr_in at = {.sin_family = AF_INET,
-                                   .sin_port = htons(port),
-                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
 static void strangers_stay_outside(void **state)
 {
     uint8_t answer[MST_PROOF_ANSWER] = {0}, challenge[MST_PROOF_CHALLENGE];
@@ -127,7 +105,7 @@ static void strangers_stay_outside(void **state)
 
     (void)state;
     rig_launch(r, 1); /* nothing is large yet */
-    fd = knock(port);
+    fd = bulk_knock(port);
     /* the form is right, the key is not */
     assert_int_equal(recv(fd, challenge, sizeof(challenge), MSG_WAITALL),
                      sizeof(challenge));
@@ -137,14 +115,14 @@ static void strangers_stay_outside(void **state)
     assert_true(recv(fd, &byte, 1, 0) <= 0);
     close(fd);
     assert_true(rig_logged(r, "BULK-REFUSED", "does not have the key", 1000));
-    fd = knock(port); /* nonsense */
+    fd = bulk_knock(port); /* nonsense */
     assert_int_equal(send(fd, challenge, sizeof(challenge), MSG_NOSIGNAL), 32);
     assert_int_equal(send(fd, challenge, sizeof(challenge), MSG_NOSIGNAL), 32);
     assert_int_equal(recv(fd, challenge, sizeof(challenge), MSG_WAITALL), 32);
     assert_true(recv(fd, &byte, 1, 0) <= 0);
     close(fd);
     for (int i = 0; i < 100; i++)
-        silent[i] = knock(port);
+        silent[i] = bulk_knock(port);
     bulk_ship(r); /* its worker knocks for the first time */
     bulk_assert_mirrors(r, 1, RIG_MIB);
     assert_true(bulk_figures_of(r, 1).guests <= MST_DOOR_GUESTS);
@@ -165,6 +143,7 @@ static void a_wrong_word_is_refused(void **state)
     assert_code(muster_open(&o, &m, &err), MUSTER_EINVAL, err);
     assert_words(err.text, "bulk", "sealed", "fast");
 }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

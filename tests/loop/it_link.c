@@ -1,5 +1,4 @@
 /* it_link.c - links that are cut, and links that stand still. */
-#include <dirent.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,18 +228,6 @@ static void a_worker_does_not_storm_where_it_is_cut_at_once(void **state)
     rig_down(&r);
 }
 
-static int open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int n = 0;
-
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
 /* Either way it is a cut at once, long before silence would tell; and the
  * connection that was garbled is closed. */
 static void a_bit_that_flips_is_a_cut_and_no_more(void **state)
@@ -248,7 +235,7 @@ static void a_bit_that_flips_is_a_cut_and_no_more(void **state)
     const int64_t until = rig_now_ms() + RIG_WAIT_MS;
     rig *r = relayed(1, 60000);
     const pid_t pid = rig_pid(r, 1);
-    const int fds = open_descriptors();
+    const int fds = rig_descriptors();
 
     (void)state;
     for (int i = 0; i < GARBLES; i++) {
@@ -262,9 +249,9 @@ static void a_bit_that_flips_is_a_cut_and_no_more(void **state)
     }
     assert_int_equal(rig_pid(r, 1), pid);
     assert_true(relay_connections(way) > GARBLES / 2);
-    while (open_descriptors() > fds && rig_now_ms() < until)
+    while (rig_descriptors() > fds && rig_now_ms() < until)
         poll(NULL, 0, 5);
-    assert_int_equal(open_descriptors(), fds);
+    assert_int_equal(rig_descriptors(), fds);
     rig_down(&r);
 }
 

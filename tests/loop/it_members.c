@@ -294,6 +294,30 @@ static void fewer_may_be_enough(void **state)
     rig_down(&r);
 }
 
+/* Who looks all the time drives the loop all the time: what workers say has to
+ * be read all the same, or they would seem silent to us. */
+static void looking_all_the_time_loses_nobody(void **state)
+{
+    const int64_t timeout_ms = 500 * RIG_SLOW;
+    int64_t until;
+    muster_options o = rig_options();
+    muster_info info;
+    rig *r;
+
+    (void)state;
+    o.heartbeat_timeout_ms = timeout_ms;
+    r = rig_up_with(&o, 2);
+    until = rig_now_ms() + 3 * timeout_ms;
+    do {
+        assert_code(muster_worker_info(r->m, 1, &info, &r->err), MUSTER_OK,
+                    r->err);
+        assert_int_equal(info.state, MUSTER_READY);
+        assert_true(info.silent_ms < timeout_ms);
+    } while (rig_now_ms() < until);
+    rig_alive(r, 2);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +332,7 @@ int main(void)
         rig_test(several_launches_run_at_once),
         rig_test(no_quorum_ends_those_who_came),
         rig_test(fewer_may_be_enough),
+        rig_test(looking_all_the_time_loses_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,22 +84,6 @@ static void not_on_this_machine_unless_it_is_said(void **state)
 /* ------------------------------------------------------------------- limits --
  */
 
-static long resident_kib(pid_t pid)
-{
-    char path[64], line[128];
-    long kib = 0;
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
-    fclose(file);
-    return kib;
-}
-
 static void many_leave_nothing_behind(void **state)
 {
     unsigned char *data = bulk_bytes(RIG_MIB, 2);
@@ -111,12 +95,12 @@ static void many_leave_nothing_behind(void **state)
     (void)state;
     for (int i = 0; i < times; i++) {
         if (i == times / 3)
-            grown = resident_kib(worker);
+            grown = rig_resident_kib(worker);
         assert_code(muster_broadcast(r->m, NULL, "sum", data, RIG_MIB, 0, NULL,
                                      &r->err),
                     MUSTER_OK, r->err);
     }
-    grown = resident_kib(worker) - grown;
+    grown = rig_resident_kib(worker) - grown;
     print_message("           growth of a relay: %ld KiB\n", grown);
     if (RIG_SLOW == 1) /* sanitizers keep what is freed */
         assert_true(grown < 4096);
@@ -128,18 +112,6 @@ static void many_leave_nothing_behind(void **state)
 static void port_of_first(muster *m, void *arg)
 {
     *(uint16_t *)arg = m->members[0]->relay_port;
-}
-
-static int knock(uint16_t port)
-{
-    const struct sockaddr_in at = {.sin_family = AF_INET,
-                                   .sin_port = htons(port),
-                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
 }
 
 static void strangers_stay_outside(void **state)
@@ -154,7 +126,7 @@ static void strangers_stay_outside(void **state)
     (void)state;
     assert_true(mst_session_run(r->m, port_of_first, &port));
     for (uint64_t transfer = 0; transfer < 4; transfer++) {
-        const int fd = knock(port);
+        const int fd = bulk_knock(port);
 
         assert_int_equal(recv(fd, challenge, sizeof(challenge), MSG_WAITALL),
                          sizeof(challenge));
@@ -166,7 +138,7 @@ static void strangers_stay_outside(void **state)
         close(fd);
     }
     for (int i = 0; i < 100; i++)
-        silent[i] = knock(port);
+        silent[i] = bulk_knock(port);
     assert_casts(r, 4 * RIG_MIB, 3);
     for (int i = 0; i < 100; i++)
         close(silent[i]);

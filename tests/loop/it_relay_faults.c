@@ -34,15 +34,6 @@ static void before_its_first_chunk(void **state)
 
 static relay *way;
 
-/* What the manager sends goes through `way`. */
-static void use_relay(muster *m, void *arg)
-{
-    (void)arg;
-    way = relay_create(m->door.port);
-    if (way != NULL)
-        m->door.port = relay_port(way);
-}
-
 static void in_the_middle(void **state)
 {
     muster_options o = rig_options();
@@ -55,8 +46,7 @@ static void in_the_middle(void **state)
     o.bulk = "sealed";
     o.relay = "always";
     r = rig_open(&o);
-    assert_true(mst_session_run(r->m, use_relay, NULL));
-    assert_non_null(way);
+    way = bulk_way_of(r);
     cast_ready(r, "always", 4);
     assert_casts(r, 64 * KIB, 4);
     pid = rig_pid(r, 2);
@@ -256,40 +246,9 @@ static void one_is_removed(void **state)
     rig_down(&r);
 }
 
-typedef struct caster {
-    rig *r;
-    unsigned char *data;
-    size_t len;
-    unsigned wrong, good;
-    char want[32];
-} caster;
-
-static void *cast_often(void *arg)
-{
-    caster *c = (caster *)arg;
-
-    for (int i = 0; i < 12; i++) {
-        muster_results *all = NULL;
-        muster_error err;
-
-        (void)muster_broadcast(c->r->m, NULL, "sum", c->data, c->len, 0, &all,
-                               &err);
-        for (size_t k = 0; all != NULL && k < all->n; k++) {
-            const muster_result *one = &all->items[k];
-
-            if (one->code == MUSTER_OK && strcmp(one->data, c->want) == 0)
-                c->good++;
-            else if (one->code != MUSTER_ELOST && one->code != MUSTER_EWORKER)
-                c->wrong++;
-        }
-        muster_results_destroy(&all);
-    }
-    return NULL;
-}
-
 static void workers_come_and_go_meanwhile(void **state)
 {
-    caster c = {.len = 6 * RIG_MIB};
+    bulk_caster c = {.len = 6 * RIG_MIB};
     muster_error err;
     pthread_t thread;
 
@@ -297,7 +256,7 @@ static void workers_come_and_go_meanwhile(void **state)
     c.data = bulk_bytes(c.len, 9);
     bulk_sum(c.data, c.len, c.want);
     c.r = up(4);
-    assert_int_equal(pthread_create(&thread, NULL, cast_often, &c), 0);
+    assert_int_equal(pthread_create(&thread, NULL, bulk_cast_often, &c), 0);
     for (uint32_t i = 0; i < 4; i++) {
         const uint32_t leaves = i + 1;
 

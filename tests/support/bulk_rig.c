@@ -1,9 +1,13 @@
 #include "bulk_rig.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "session/session.h"
 
@@ -120,4 +124,57 @@ void bulk_assert_mirrors(rig *r, uint32_t rank, size_t len)
 
     assert_code(bulk_mirror(r, rank, data, len, 0), MUSTER_OK, r->err);
     free(data);
+}
+
+int bulk_knock(uint16_t port)
+{
+    const struct sockaddr_in at = {.sin_family = AF_INET,
+                                   .sin_port = htons(port),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+static void use_way(muster *m, void *arg)
+{
+    relay *way = relay_create(m->door.port);
+
+    *(relay **)arg = way;
+    if (way != NULL)
+        m->door.port = relay_port(way);
+}
+
+relay *bulk_way_of(rig *r)
+{
+    relay *way = NULL;
+
+    assert_true(mst_session_run(r->m, use_way, &way));
+    assert_non_null(way);
+    return way;
+}
+
+void *bulk_cast_often(void *arg)
+{
+    bulk_caster *c = (bulk_caster *)arg;
+
+    for (int i = 0; i < 12; i++) {
+        muster_results *all = NULL;
+        muster_error err;
+
+        (void)muster_broadcast(c->r->m, NULL, "sum", c->data, c->len, 0, &all,
+                               &err);
+        for (size_t k = 0; all != NULL && k < all->n; k++) {
+            const muster_result *one = &all->items[k];
+
+            if (one->code == MUSTER_OK && strcmp(one->data, c->want) == 0)
+                c->good++;
+            else if (one->code != MUSTER_ELOST && one->code != MUSTER_EWORKER)
+                c->wrong++;
+        }
+        muster_results_destroy(&all);
+    }
+    return NULL;
 }

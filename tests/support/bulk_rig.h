@@ -3,6 +3,7 @@
 #ifndef BULK_RIG_H
 #define BULK_RIG_H
 
+#include "relay.h"
 #include "rig.h"
 
 /* Some that repeat nowhere soon; free. */
@@ -39,5 +40,24 @@ void bulk_wait_until_on(rig *r, uint32_t rank);
 muster_err bulk_mirror(rig *r, uint32_t rank, const unsigned char *data,
                        size_t len, int64_t timeout_ms);
 void bulk_assert_mirrors(rig *r, uint32_t rank, size_t len);
+
+/* A connection to that port of this machine. */
+int bulk_knock(uint16_t port);
+
+/* Bulk data of workers that come from now on goes through it; relay_destroy. */
+relay *bulk_way_of(rig *r);
+
+/* Broadcasts of `sum`, one after the other, while something else goes on: who
+ * is lost may have no answer, and no answer is wrong. */
+typedef struct bulk_caster {
+    rig *r;
+    unsigned char *data;
+    size_t len;
+    unsigned wrong, good;
+    char want[32];
+} bulk_caster;
+
+/* A thread of its own, with one of these. */
+void *bulk_cast_often(void *arg);
 
 #endif

@@ -287,6 +287,18 @@ void rig_stop(pid_t pid)
     assert_int_equal(goes_on(pid), 0);
 }
 
+int rig_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
 long rig_resident_kib(pid_t pid)
 {
     char path[64], line[256];

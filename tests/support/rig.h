@@ -132,6 +132,9 @@ void rig_stop(pid_t pid);
 /* Its memory that is there, in KiB. Asserts. */
 long rig_resident_kib(pid_t pid);
 
+/* Descriptors of this process that are open. Asserts. */
+int rig_descriptors(void);
+
 /* ----------------------------------------------------- what was reported -- */
 
 /* The first event of a worker that led to this state; NULL: none in time. */
