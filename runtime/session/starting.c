@@ -12,10 +12,11 @@
 #include "link/cookie.h"
 #include "session/session.h"
 
-#define GONE_MS 3000    /* for processes that were killed */
-#define START_AT_ONCE 4 /* before the loop looks at connections again */
-#define EXPLAIN_MS 100  /* between two changes that are told */
-#define AGAIN_MS 2000   /* the same once more */
+#define GONE_MS 3000       /* for processes that were killed */
+#define START_AT_ONCE 4    /* before the loop looks at connections again */
+#define LINK_DESCRIPTORS 2 /* of a worker that has connected */
+#define EXPLAIN_MS 100     /* between two changes that are told */
+#define AGAIN_MS 2000      /* the same once more */
 
 struct mst_launching {
     mst_cmd cmd;
@@ -56,17 +57,29 @@ static muster_err start_one(mst_member *w, muster_error *err)
     return rc;
 }
 
+/* Descriptors that a worker will still take: of its connection and, beside it,
+ * of its stream for large payloads. */
+static int to_come(const mst_member *w)
+{
+    if (!w->process)
+        return 0;
+    if (!w->linked)
+        return LINK_DESCRIPTORS;
+    return w->carrier.on && w->carrier.pipe.fd < 0;
+}
+
 /* Descriptors for more workers, beyond those that connect any moment. Those
  * are counted only where it matters. */
 static int room(const muster *m)
 {
     int left = mst_hub_room(&m->hub);
+    const int all = LINK_DESCRIPTORS * (int)m->nmembers;
     const mst_member *w;
 
-    if (left - (int)m->nmembers > START_AT_ONCE * m->launcher->descriptors)
-        return left - (int)m->nmembers;
+    if (left - all > START_AT_ONCE * m->launcher->descriptors)
+        return left - all;
     TAILQ_FOREACH (w, &m->all, of_all)
-        left -= w->process && !w->linked;
+        left -= to_come(w);
     return left;
 }
 
