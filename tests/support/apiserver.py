@@ -131,7 +131,8 @@ def delete_pod(name, grace):
         pod = store["pods"][name]
         process = processes.get(name)
         if process is not None and process.poll() is None:
-            os.kill(process.pid, signal.SIGTERM if grace else signal.SIGKILL)
+            # poll() says None as well while run() is about to reap it
+            process.send_signal(signal.SIGTERM if grace else signal.SIGKILL)
         if grace and process is not None and process.poll() is None:
             pod["metadata"]["deletionTimestamp"] = "2020-01-01T00:00:00Z"
             tell("MODIFIED", pod)
