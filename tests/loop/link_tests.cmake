@@ -53,7 +53,7 @@ foreach(name it_bulk it_bulk_port)
         BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
     add_dependencies(${name} bulk_handlers)
 endforeach()
-foreach(name it_relay it_relay_faults)
+foreach(name it_relay it_relay_faults it_relay_foes)
     loop_test(${name} 240)
     target_sources(${name} PRIVATE
         ../support/cast.c ../support/bulk_rig.c ../support/relay.c)

@@ -129,6 +129,9 @@ pid_t rig_pid(rig *r, uint32_t rank);
 /* SIGSTOP, and each of its threads stands still. SIGCONT lets it go on. */
 void rig_stop(pid_t pid);
 
+/* A line of its status that says KiB, as "VmHWM". Asserts. */
+long rig_status_kib(pid_t pid, const char *line);
+
 /* Its memory that is there, in KiB. Asserts. */
 long rig_resident_kib(pid_t pid);
 
