@@ -160,8 +160,9 @@ struct mst_flow {
     mst_flow *next; /* of the one that gets them from this peer */
     uint32_t depth; /* workers on the way to it */
     uint32_t giver, giver_incarnation; /* while it is relayed */
-    int64_t began_ms, still_ms;
+    int64_t began_ms, moved_ms, still_ms, pace_ms;
     uint64_t seen; /* of its progress */
+    uint32_t had;  /* that were got, then */
 };
 
 /* Nobody passes it on to this one any more: it comes from here, from what it

@@ -2,7 +2,6 @@
  * the one passes on to the other in his hands. */
 #include "cast.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -297,21 +296,6 @@ static void one_that_stops_in_the_middle(void **state)
 /* ------------------------------------------------------------------ cancel --
  */
 
-static int descriptors_of(pid_t pid)
-{
-    char path[64];
-    int n = 0;
-    DIR *dir;
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    dir = opendir(path);
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
 /* Of the manager and its workers: the largest growth since the last time. */
 static long growth(rig *r, long last[4])
 {
@@ -331,9 +315,9 @@ static void wait_for_descriptors(pid_t pid, int n)
 {
     const int64_t end_ms = rig_now_ms() + 3000 * RIG_SLOW;
 
-    while (descriptors_of(pid) != n && rig_now_ms() < end_ms)
+    while (rig_descriptors_of(pid) != n && rig_now_ms() < end_ms)
         poll(NULL, 0, 1);
-    assert_int_equal(descriptors_of(pid), n);
+    assert_int_equal(rig_descriptors_of(pid), n);
 }
 
 static void end_canceled(cast *c)
@@ -359,7 +343,7 @@ static void canceled_in_the_middle(void **state)
     (void)state;
     assert_casts(r, len, 3);
     for (uint32_t rank = 1; rank <= 3; rank++)
-        open[rank - 1] = descriptors_of(rig_pid(r, rank));
+        open[rank - 1] = rig_descriptors_of(rig_pid(r, rank));
     for (int i = 0; i < times; i++) {
         uint64_t sent;
         cast c;

@@ -287,16 +287,24 @@ void rig_stop(pid_t pid)
     assert_int_equal(goes_on(pid), 0);
 }
 
-int rig_descriptors(void)
+int rig_descriptors_of(pid_t pid)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    char path[64];
     int n = 0;
+    DIR *dir;
 
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
     assert_non_null(dir);
     while (readdir(dir) != NULL)
         n++;
     closedir(dir);
     return n;
+}
+
+int rig_descriptors(void)
+{
+    return rig_descriptors_of(getpid());
 }
 
 long rig_status_kib(pid_t pid, const char *line)
