@@ -182,6 +182,11 @@ static void join(mst_member *w, mst_flow *flow, mst_flow *feed)
     flow->giver = giver->rank;
     flow->giver_incarnation = giver->incarnation;
     m->nrelayed++;
+    mst_log_line(&m->log, MUSTER_LOG_DEBUG, "RELAY",
+                 "transfer=%llu rank=%u node=%s from=%u node=%s",
+                 (unsigned long long)take.transfer, w->rank,
+                 w->node != NULL ? w->node : "", giver->rank,
+                 giver->node != NULL ? giver->node : "");
 }
 
 void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
