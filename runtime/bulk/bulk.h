@@ -114,9 +114,10 @@ struct mst_transfer {
     mst_bulk *bulk;
     mst_payload *payload;
     uint64_t id;
-    uint32_t count; /* chunks */
-    uint32_t first; /* those below were given back */
-    uint32_t begun; /* flows, ever */
+    uint32_t count;    /* chunks */
+    uint32_t first;    /* those below were given back */
+    uint32_t begun;    /* flows, ever */
+    mst_flow *slowest; /* none has got less, when they were last looked at */
     mst_seal_kind kind;
     mst_seal *seal; /* NULL: not sealed */
     struct mst_sealed {
