@@ -135,7 +135,11 @@ static bool seal_chunk(mst_transfer *t, uint32_t index,
     chunk->body = mst_bulk_chunk(t->bulk);
     if (chunk->body == NULL)
         return false;
-    mst_seal_close(t->seal, index, plain, len, chunk->body, chunk->tag);
+    if (!mst_seal_close(t->seal, index, plain, len, chunk->body, chunk->tag)) {
+        mst_bulk_spare(t->bulk, chunk->body);
+        chunk->body = NULL;
+        return false;
+    }
     t->bulk->sealed += len;
     return true;
 }
