@@ -119,7 +119,7 @@ static const bench_work works[] = {
                  {"ratio", "64 threads / 1 thread", "8 threads / 1 thread", "x",
                   false, BENCH_AT_MOST, 1}}},
     {.name = "calls",
-     .args = {"calls", "30"},
+     .args = {"calls", "200"},
      .quick_args = {"calls", "3"},
      .has = {true, true, true, true, true, true, true, true},
      .limit_s = 60,
