@@ -7,8 +7,7 @@
  * changed, moved, or comes from elsewhere does not open.
  *
  * Ciphers: AES-256-GCM (NIST SP 800-38D) where both sides have it in hardware,
- * else ChaCha20-Poly1305 (RFC 8439); libcrypto's, which is about three times
- * faster at both than libsodium 1.0.18 and writes the same bytes.
+ * else ChaCha20-Poly1305 (RFC 8439). Who computes them: cipher.h.
  *
  * Thread: one at a time for each seal.
  */
@@ -19,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bulk/cipher.h"
 #include "link/wire.h"
 
 #define MST_SEAL_TAG 16u
@@ -46,6 +46,10 @@ bool mst_seal_has_aes(void);
 /* `key` NULL: a random one. NULL: no memory, or a cipher that is not here. */
 mst_seal *mst_seal_create(mst_seal_kind kind, const mst_seal_about *about,
                           const uint8_t key[MST_BULK_KEY_BYTES]);
+/* The same by one of the libraries, not by the fastest that is here. */
+mst_seal *mst_seal_create_by(const mst_cipher *cipher, mst_seal_kind kind,
+                             const mst_seal_about *about,
+                             const uint8_t key[MST_BULK_KEY_BYTES]);
 void mst_seal_destroy(mst_seal **seal); /* wipes */
 const uint8_t *mst_seal_key(const mst_seal *seal);
 
