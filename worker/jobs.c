@@ -59,6 +59,14 @@ static void result_gone(mst_out *out)
     task_free(task->owner, task);
 }
 
+static void no_memory(mst_task *task)
+{
+    task->job.code = MUSTER_ENOMEM;
+    snprintf(task->job.ctx.text, sizeof(task->job.ctx.text),
+             "worker %u has no memory for the result of handler %.128s",
+             task->owner->cookie.rank, task->name);
+}
+
 /* A call has ended, one way or the other: answer if someone waits. */
 void mst_worker_answer(mst_worker *w, mst_task *task)
 {
@@ -94,7 +102,7 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
         if (task->payload != NULL)
             job->result = (struct muster_out){0};
         else
-            job->code = MUSTER_ENOMEM;
+            no_memory(task);
     }
     task->out.head = result_head;
     task->out.gone = result_gone;

@@ -114,9 +114,10 @@ struct mst_transfer {
     mst_bulk *bulk;
     mst_payload *payload;
     uint64_t id;
-    uint32_t count; /* chunks */
-    uint32_t first; /* those below were given back */
-    uint32_t begun; /* flows, ever */
+    uint32_t count;    /* chunks */
+    uint32_t first;    /* those below were given back */
+    uint32_t begun;    /* flows, ever */
+    mst_flow *slowest; /* none has got less, when they were last looked at */
     mst_seal_kind kind;
     mst_seal *seal; /* NULL: not sealed */
     struct mst_sealed {
@@ -160,8 +161,9 @@ struct mst_flow {
     mst_flow *next; /* of the one that gets them from this peer */
     uint32_t depth; /* workers on the way to it */
     uint32_t giver, giver_incarnation; /* while it is relayed */
-    int64_t began_ms, still_ms;
+    int64_t began_ms, moved_ms, still_ms, pace_ms;
     uint64_t seen; /* of its progress */
+    uint32_t had;  /* that were got, then */
 };
 
 /* Nobody passes it on to this one any more: it comes from here, from what it

@@ -74,6 +74,8 @@ void mst_flow_drop(mst_flow *flow)
     mst_pipe_keep(&flow->carrier->pipe, flow);
     flow->out->flow = NULL;
     LIST_REMOVE(flow, of_transfer);
+    if (transfer->slowest == flow)
+        transfer->slowest = NULL;
     TAILQ_REMOVE(&flow->carrier->flows, flow, of_carrier);
     mst_free(flow);
     mst_transfer_settle(transfer);

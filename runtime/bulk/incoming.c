@@ -43,6 +43,8 @@ bool mst_incoming_refuse(mst_carrier *carrier, const mst_record *record)
         record->transfer <= carrier->last_in)
         return false;
     carrier->last_in = record->transfer;
+    if (carrier->relay != NULL)
+        mst_relay_refused(carrier->relay, record->transfer);
     say_got(carrier, record->transfer, mst_bulk_count(record->total));
     earn(carrier, mst_wire_bulk_cost(record->total));
     return true;

@@ -224,10 +224,13 @@ void mst_kept_tick(mst_kept *k, int64_t now_ms, int64_t passed_ms)
 {
     const int64_t still_ms = now_ms - k->moved_ms;
 
+    if (k->in != NULL)
+        mst_incoming_tell(k->in); /* the manager looks at how it gets on */
     if (k->in != NULL && mst_kept_full(k))
         k->full_ms += passed_ms;
     if (k->full_ms > (k->granted ? FULL_MS : UNKNOWN_MS) ||
-        (k->in == NULL && k->fd < 0 && still_ms > NOBODY_MS) ||
+        (k->in == NULL && (k->fd < 0 || k->count == 0) &&
+         still_ms > NOBODY_MS) ||
         (k->first < k->have && k->fd >= 0 && still_ms > STILL_MS))
         mst_kept_end(k);
 }

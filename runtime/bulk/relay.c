@@ -125,6 +125,18 @@ void mst_relay_expected(mst_relay *relay, mst_incoming *in)
     }
 }
 
+void mst_relay_refused(mst_relay *relay, uint64_t transfer)
+{
+    mst_kept *k = mst_kept_find(relay, transfer);
+    mst_pull *p;
+
+    if (k != NULL)
+        mst_kept_end(k);
+    LIST_FOREACH(p, &relay->pulls, link)
+    if (p->transfer == transfer && !p->over)
+        mst_pull_end(p);
+}
+
 /* --------------------------------------------------------- the manager's -- */
 
 /* The address of ours that the manager would see. Nothing is sent. */

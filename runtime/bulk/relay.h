@@ -69,6 +69,9 @@ bool mst_relay_record(mst_relay *relay, const mst_record *record,
 /* A transfer is announced: it may be one of those that KEEP or TAKE named. */
 void mst_relay_expected(mst_relay *relay, mst_incoming *in);
 
+/* One that was announced is not wanted: nobody gets it from here. */
+void mst_relay_refused(mst_relay *relay, uint64_t transfer);
+
 /* There is something to look after. */
 void mst_relay_wake(mst_relay *relay);
 /* Now and then, also when there is not. */

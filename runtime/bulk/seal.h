@@ -6,8 +6,8 @@
  * sender, i, the length of the whole, and the cipher. A chunk that was
  * changed, moved, or comes from elsewhere does not open.
  *
- * Ciphers, as libsodium has them: AES-256-GCM (NIST SP 800-38D) where both
- * sides have it in hardware, else ChaCha20-Poly1305 (RFC 8439).
+ * Ciphers: AES-256-GCM (NIST SP 800-38D) where both sides have it in hardware,
+ * else ChaCha20-Poly1305 (RFC 8439). Who computes them: cipher.h.
  *
  * Thread: one at a time for each seal.
  */
@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bulk/cipher.h"
 #include "link/wire.h"
 
 #define MST_SEAL_TAG 16u
@@ -45,15 +46,19 @@ bool mst_seal_has_aes(void);
 /* `key` NULL: a random one. NULL: no memory, or a cipher that is not here. */
 mst_seal *mst_seal_create(mst_seal_kind kind, const mst_seal_about *about,
                           const uint8_t key[MST_BULK_KEY_BYTES]);
+/* The same by one of the libraries, not by the fastest that is here. */
+mst_seal *mst_seal_create_by(const mst_cipher *cipher, mst_seal_kind kind,
+                             const mst_seal_about *about,
+                             const uint8_t key[MST_BULK_KEY_BYTES]);
 void mst_seal_destroy(mst_seal **seal); /* wipes */
 const uint8_t *mst_seal_key(const mst_seal *seal);
 
 /* `len` bytes of chunk `index` from `plain` to `sealed`, which may be the same
- * place, and its tag. */
-void mst_seal_close(mst_seal *seal, uint32_t index, const void *plain,
+ * place, and its tag; false: the cipher failed, and nothing may be sent. */
+bool mst_seal_close(mst_seal *seal, uint32_t index, const void *plain,
                     size_t len, void *sealed, uint8_t tag[MST_SEAL_TAG]);
 
-/* The reverse; false: it is not that chunk, and `plain` holds nothing. */
+/* The reverse; false: it is not that chunk, and `plain` holds zeros. */
 bool mst_seal_open(mst_seal *seal, uint32_t index, const void *sealed,
                    size_t len, const uint8_t tag[MST_SEAL_TAG], void *plain);
 

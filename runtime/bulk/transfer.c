@@ -135,7 +135,11 @@ static bool seal_chunk(mst_transfer *t, uint32_t index,
     chunk->body = mst_bulk_chunk(t->bulk);
     if (chunk->body == NULL)
         return false;
-    mst_seal_close(t->seal, index, plain, len, chunk->body, chunk->tag);
+    if (!mst_seal_close(t->seal, index, plain, len, chunk->body, chunk->tag)) {
+        mst_bulk_spare(t->bulk, chunk->body);
+        chunk->body = NULL;
+        return false;
+    }
     t->bulk->sealed += len;
     return true;
 }
@@ -164,8 +168,7 @@ bool mst_transfer_frame(mst_transfer *t, uint32_t index, mst_frame *frame)
 
 void mst_transfer_settle(mst_transfer *t)
 {
-    uint32_t least = t->count;
-    const mst_flow *flow;
+    mst_flow *flow;
 
     if (LIST_EMPTY(&t->flows)) {
         destroy(t);
@@ -173,8 +176,13 @@ void mst_transfer_settle(mst_transfer *t)
     }
     if (t->chunks == NULL)
         return;
+    /* as long as that one waits, nothing can be given back: with many who say
+     * GOT one after the other, few have to look at all of them */
+    if (t->slowest != NULL && t->slowest->got <= t->first)
+        return;
+    t->slowest = LIST_FIRST(&t->flows);
     LIST_FOREACH(flow, &t->flows, of_transfer)
-    if (flow->got < least)
-        least = flow->got;
-    give_back(t, least);
+    if (flow->got < t->slowest->got)
+        t->slowest = flow;
+    give_back(t, t->slowest->got);
 }

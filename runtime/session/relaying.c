@@ -18,6 +18,7 @@
 
 #define RELAY_MIN ((size_t)1 << 20)
 #define PATIENCE_MS 1500 /* nothing comes, though the giver has more */
+#define PACE_MS 1000     /* for a chunk, until one was seen to come */
 #define TICK_MS INT64_C(250)
 #define AVOID_MS 60000 /* one that failed; and twice that the next time... */
 #define AVOID_TIMES 6  /* ...until so many */
@@ -181,6 +182,11 @@ static void join(mst_member *w, mst_flow *flow, mst_flow *feed)
     flow->giver = giver->rank;
     flow->giver_incarnation = giver->incarnation;
     m->nrelayed++;
+    mst_log_line(&m->log, MUSTER_LOG_DEBUG, "RELAY",
+                 "transfer=%llu rank=%u node=%s from=%u node=%s",
+                 (unsigned long long)take.transfer, w->rank,
+                 w->node != NULL ? w->node : "", giver->rank,
+                 giver->node != NULL ? giver->node : "");
 }
 
 void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
@@ -194,7 +200,8 @@ void mst_relaying_plan(void *arg, mst_flow *flow, const mst_record *record)
         root_of((uint64_t)record->count * flow->transfer->count);
     mst_flow *feed;
 
-    flow->began_ms = now_ms;
+    flow->began_ms = flow->moved_ms = now_ms;
+    flow->pace_ms = PACE_MS;
     flow->depth = 1;
     if (!pays(w, flow, record))
         return;
@@ -251,18 +258,30 @@ static void stalled(mst_flow *flow)
     mst_flow_direct(flow);
 }
 
+/* How long a chunk takes on its way to it, or to who gives it. */
+static int64_t pace_of(mst_flow *f, int64_t now_ms)
+{
+    const mst_flow *lead = f->feed != NULL ? f->feed : f;
+
+    if (f->got != f->had)
+        f->moved_ms = now_ms;
+    f->had = f->got;
+    if (lead->had > 0)
+        f->pace_ms = (lead->moved_ms - lead->began_ms) / lead->had;
+    return f->pace_ms;
+}
+
 /* Nothing moves although it should: it is served from here, or, when it is,
  * the one behind it. True: it is part of a chain. */
 static bool look_at(mst_flow *f, int64_t now_ms, int64_t passed_ms)
 {
     const uint64_t moves = f->relayed ? f->got : f->carrier->progress;
     const bool due = !f->relayed || f->feed == NULL || f->feed->got > f->got;
-    const uint32_t lead = f->feed != NULL ? f->feed->got : f->got;
+    const int64_t pace_ms = pace_of(f, now_ms);
 
     f->still_ms = due && moves == f->seen ? f->still_ms + passed_ms : 0;
     f->seen = moves;
-    if (f->still_ms >
-        PATIENCE_MS + 2 * (now_ms - f->began_ms) / ((int64_t)lead + 1)) {
+    if (f->still_ms > PATIENCE_MS + 2 * pace_ms) {
         f->still_ms = 0;
         if (f->relayed)
             stalled(f);

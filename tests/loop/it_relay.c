@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,26 +85,42 @@ static void not_on_this_machine_unless_it_is_said(void **state)
 /* ------------------------------------------------------------------- limits --
  */
 
-static void many_leave_nothing_behind(void **state)
+static void a_thousand_leave_nothing_behind(void **state)
 {
-    unsigned char *data = bulk_bytes(RIG_MIB, 2);
+    const int times = RIG_SLOW == 1 ? 1000 : 100;
+    const size_t len = 600 * KIB;
+    unsigned char *data = bulk_bytes(len, 2);
     rig *r = up(3);
     const pid_t worker = rig_pid(r, 2);
-    const int times = RIG_SLOW == 1 ? 300 : 60;
-    long grown = 0;
+    const uint64_t relayed = figures_of(r).relayed;
+    long ours = 0, theirs = 0;
+    int open[2] = {0};
 
     (void)state;
     for (int i = 0; i < times; i++) {
-        if (i == times / 3)
-            grown = rig_resident_kib(worker);
-        assert_code(muster_broadcast(r->m, NULL, "sum", data, RIG_MIB, 0, NULL,
-                                     &r->err),
-                    MUSTER_OK, r->err);
+        if (i == times / 3) {
+            ours = rig_resident_kib(getpid());
+            theirs = rig_resident_kib(worker);
+            open[0] = rig_descriptors();
+            open[1] = rig_descriptors_of(worker);
+        }
+        assert_code(
+            muster_broadcast(r->m, NULL, "sum", data, len, 0, NULL, &r->err),
+            MUSTER_OK, r->err);
     }
-    grown = rig_resident_kib(worker) - grown;
-    print_message("           growth of a relay: %ld KiB\n", grown);
-    if (RIG_SLOW == 1) /* sanitizers keep what is freed */
-        assert_true(grown < 4096);
+    ours = rig_resident_kib(getpid()) - ours;
+    theirs = rig_resident_kib(worker) - theirs;
+    print_message("           growth: manager %ld KiB, relay %ld KiB\n", ours,
+                  theirs);
+    assert_int_equal(figures_of(r).relayed - relayed, 2 * times);
+    if (RIG_SLOW == 1) { /* sanitizers keep what is freed */
+        assert_true(ours < 4096);
+        assert_true(theirs < 4096);
+    }
+    assert_int_equal(rig_descriptors(), open[0]);
+    for (int i = 0; rig_descriptors_of(worker) > open[1] && i < 1000; i++)
+        poll(NULL, 0, 1); /* its last streams */
+    assert_true(rig_descriptors_of(worker) <= open[1]);
     assert_int_equal(figures_of(r).flows, 0);
     free(data);
     rig_down(&r);
@@ -163,7 +180,7 @@ int main(int argc, char **argv)
         rig_test(the_manager_sends_it_once),
         rig_test(blobs_go_that_way_too),
         rig_test(not_on_this_machine_unless_it_is_said),
-        rig_test(many_leave_nothing_behind),
+        rig_test(a_thousand_leave_nothing_behind),
         rig_test(strangers_stay_outside),
         rig_test(a_wrong_word_is_refused),
     };

@@ -84,24 +84,35 @@ static void after_its_last_chunk(void **state)
  */
 
 /* The others do not wait for it, be they in front of it or behind. */
-static void one_that_stands_still(void **state)
+static void stands_still(uint32_t which)
 {
     rig *r = up(5);
-    const pid_t pid = rig_pid(r, 3);
+    const pid_t pid = rig_pid(r, which);
     int64_t began;
     cast c;
 
-    (void)state;
     kill(pid, SIGSTOP);
     began = rig_now_ms();
     begin(&c, r, 40 * RIG_MIB, 8000 * RIG_SLOW);
     for (uint32_t rank = 1; rank <= 5; rank++)
-        assert_true(rank == 3 || until(r, has_all, rank, 7000));
+        assert_true(rank == which || until(r, has_all, rank, 7000));
     assert_within("all but one that stands still", began, 6000);
-    assert_true(figures_of(r).of[3].flows);
+    assert_true(figures_of(r).of[which].flows);
     kill(pid, SIGCONT);
     end(&c, 5, 0, MUSTER_OK);
     rig_down(&r);
+}
+
+static void one_that_stands_still(void **state)
+{
+    (void)state;
+    stands_still(3);
+}
+
+static void the_first_one_stands_still(void **state)
+{
+    (void)state;
+    stands_still(1);
 }
 
 static uint16_t instead; /* of the port of rank 1 */
@@ -283,6 +294,7 @@ int main(int argc, char **argv)
         rig_test(in_the_middle),
         rig_test(after_its_last_chunk),
         rig_test(one_that_stands_still),
+        rig_test(the_first_one_stands_still),
         rig_test(one_that_corrupts_or_cuts),
         rig_test(one_that_cannot_be_reached),
         rig_test(deadlines_at_any_moment),

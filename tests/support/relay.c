@@ -17,6 +17,9 @@ struct relay {
     uint16_t target, port;
     int listener, wake;
     int ends[PAIRS][2]; /* worker, manager; -1: free */
+    int numbers[PAIRS];
+    relay_hand *hand;
+    void *arg;
     pthread_t thread;
     pthread_mutex_t lock;
     bool cut, frozen, held, stop, garble, mark;
@@ -33,15 +36,22 @@ static struct sockaddr_in loopback(uint16_t port)
     return a;
 }
 
+/* What was forwarded still arrives. */
+static void end_pair(int *pair)
+{
+    for (int i = 0; i < 2; i++) {
+        close(pair[i]);
+        pair[i] = -1;
+    }
+}
+
 static void close_pair(int *pair)
 {
     const struct linger hard = {1, 0}; /* RST: a cut, not a good-bye */
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         setsockopt(pair[i], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-        close(pair[i]);
-        pair[i] = -1;
-    }
+    end_pair(pair);
 }
 
 static void take_one(relay *r)
@@ -59,6 +69,7 @@ static void take_one(relay *r)
             break;
         r->ends[i][0] = fd;
         r->ends[i][1] = out;
+        r->numbers[i] = r->connections;
         return;
     }
     close(fd);
@@ -89,14 +100,31 @@ static bool mark(char *bytes, size_t len)
     return true;
 }
 
-static bool forward(relay *r, const int *pair, int side)
+/* With the lock. False: not all of it. */
+static bool send_all(relay *r, int to, relay_bytes bytes)
+{
+    for (size_t at = 0; at < bytes.len;) {
+        const ssize_t sent = send(to, bytes.at + at, bytes.len - at,
+                                  MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (sent > 0)
+            at += (size_t)sent;
+        else if (errno != EAGAIN || !wait_for(r, to))
+            return false;
+    }
+    return true;
+}
+
+static void forward(relay *r, int which, int side)
 {
     static char bytes[65536];
-    const int from = pair[side], to = pair[1 - side];
+    int *pair = r->ends[which];
     const size_t most = r->after > 0 && r->after < sizeof(bytes)
                             ? (size_t)r->after
                             : sizeof(bytes);
-    const ssize_t n = recv(from, bytes, most, 0);
+    const ssize_t n = recv(pair[side], bytes, most, 0);
+    relay_bytes out = {bytes, n > 0 ? (size_t)n : 0};
+    relay_then then = RELAY_GO_ON;
 
     if (n > 0 && r->mark && side == 0)
         r->mark = !mark(bytes, (size_t)n);
@@ -104,20 +132,17 @@ static bool forward(relay *r, const int *pair, int side)
         bytes[n / 2] ^= 1;
         r->garble = false;
     }
-    for (ssize_t at = 0; at < n;) {
-        const ssize_t sent =
-            send(to, bytes + at, (size_t)(n - at), MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (sent > 0)
-            at += sent;
-        else if (errno != EAGAIN || !wait_for(r, to))
-            return false;
-    }
-    if (n > 0 && r->after > 0) {
+    if (n > 0 && r->hand != NULL && side == 1)
+        then = r->hand(r->arg, r->numbers[which], &out);
+    if (!send_all(r, pair[1 - side], out) || n < 0 || then == RELAY_CLOSE)
+        close_pair(pair);
+    else if (n == 0)
+        end_pair(pair);
+    else if (r->after > 0) {
         r->cut = r->after <= (uint64_t)n;
         r->after = r->cut ? 0 : r->after - (uint64_t)n;
     }
-    return n > 0;
+    r->frozen = r->frozen || then == RELAY_FREEZE;
 }
 
 /* With the lock: the one to be cut, counted among those that are open. */
@@ -139,9 +164,8 @@ static void act(relay *r, const struct pollfd *fds)
     for (int i = 0; i < PAIRS && !r->frozen && !r->cut; i++)
         for (int side = 0; side < 2 && r->ends[i][0] >= 0; side++)
             if (fds[2 + 2 * i + side].revents != 0 &&
-                fds[2 + 2 * i + side].fd == r->ends[i][side] &&
-                !forward(r, r->ends[i], side))
-                close_pair(r->ends[i]);
+                fds[2 + 2 * i + side].fd == r->ends[i][side])
+                forward(r, i, side);
     if (fds[0].revents != 0)
         take_one(r);
     for (int i = 0; i < PAIRS && (r->cut || r->held); i++)
@@ -254,6 +278,14 @@ void relay_cut_one(relay *r, unsigned which)
 void relay_garble(relay *r)
 {
     tell(r, &r->garble, true);
+}
+
+void relay_by_hand(relay *r, relay_hand *hand, void *arg)
+{
+    pthread_mutex_lock(&r->lock);
+    r->hand = hand;
+    r->arg = arg;
+    pthread_mutex_unlock(&r->lock);
 }
 
 void relay_hold(relay *r)

@@ -2,6 +2,7 @@
 #ifndef RELAY_H
 #define RELAY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct relay relay;
@@ -37,6 +38,22 @@ void relay_release(relay *r);
 
 /* Cut once, when exactly so many more bytes were forwarded; 0: not. */
 void relay_cut_after(relay *r, uint64_t bytes);
+
+/* What goes to those who connected passes through this hand, which may change
+ * it: what is in *bytes of their `connection`th connection, from 1 on, is
+ * forwarded when it returns, and has to stay until then. It runs on the relay's
+ * thread. */
+typedef struct relay_bytes {
+    const char *at;
+    size_t len;
+} relay_bytes;
+typedef enum relay_then {
+    RELAY_GO_ON,
+    RELAY_CLOSE, /* that connection */
+    RELAY_FREEZE /* all of them, as relay_freeze */
+} relay_then;
+typedef relay_then relay_hand(void *arg, int connection, relay_bytes *bytes);
+void relay_by_hand(relay *r, relay_hand *hand, void *arg);
 
 /* How many pairs of connections are open. */
 int relay_open(relay *r);

@@ -287,11 +287,14 @@ void rig_stop(pid_t pid)
     assert_int_equal(goes_on(pid), 0);
 }
 
-int rig_descriptors(void)
+int rig_descriptors_of(pid_t pid)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    char path[64];
     int n = 0;
+    DIR *dir;
 
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
     assert_non_null(dir);
     while (readdir(dir) != NULL)
         n++;
@@ -299,21 +302,32 @@ int rig_descriptors(void)
     return n;
 }
 
-long rig_resident_kib(pid_t pid)
+int rig_descriptors(void)
 {
-    char path[64], line[256];
+    return rig_descriptors_of(getpid());
+}
+
+long rig_status_kib(pid_t pid, const char *line)
+{
+    const size_t len = strlen(line);
+    char path[64], text[256];
     long kib = -1;
     FILE *f;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     f = fopen(path, "re");
     assert_non_null(f);
-    while (kib < 0 && fgets(line, sizeof(line), f) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            kib = strtol(line + 6, NULL, 10);
+    while (kib < 0 && fgets(text, sizeof(text), f) != NULL)
+        if (strncmp(text, line, len) == 0 && text[len] == ':')
+            kib = strtol(text + len + 1, NULL, 10);
     fclose(f);
     assert_true(kib > 0);
     return kib;
+}
+
+long rig_resident_kib(pid_t pid)
+{
+    return rig_status_kib(pid, "VmRSS");
 }
 
 /* ----------------------------------------------------- what was reported -- */

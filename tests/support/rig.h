@@ -129,10 +129,14 @@ pid_t rig_pid(rig *r, uint32_t rank);
 /* SIGSTOP, and each of its threads stands still. SIGCONT lets it go on. */
 void rig_stop(pid_t pid);
 
+/* A line of its status that says KiB, as "VmHWM". Asserts. */
+long rig_status_kib(pid_t pid, const char *line);
+
 /* Its memory that is there, in KiB. Asserts. */
 long rig_resident_kib(pid_t pid);
 
-/* Descriptors of this process that are open. Asserts. */
+/* Descriptors of a process, or of this one, that are open. Asserts. */
+int rig_descriptors_of(pid_t pid);
 int rig_descriptors(void);
 
 /* ----------------------------------------------------- what was reported -- */

@@ -14,9 +14,11 @@ static uint8_t plain[LEN];
 
 static const mst_seal_about about = {session, 0x0102030405060708u, 9, 5000};
 
+static const mst_cipher *by; /* who computes it in this test */
+
 static mst_seal *seal_of(mst_seal_kind kind, const mst_seal_about *where)
 {
-    mst_seal *seal = mst_seal_create(kind, where, key);
+    mst_seal *seal = mst_seal_create_by(by, kind, where, key);
 
     assert_non_null(seal);
     return seal;
@@ -27,48 +29,84 @@ static bool here(mst_seal_kind kind)
     return kind == MST_SEAL_CHACHA || mst_seal_has_aes();
 }
 
-static void it_is_sealed_as_written(void **state)
+/* What libsodium makes of it: both ciphers are standards. */
+static void by_libsodium(mst_seal_kind kind, uint8_t *sealed, uint8_t *tag)
 {
-    static const uint8_t rest[] = {1,
-                                   2,
-                                   3,
-                                   4,
-                                   5,
-                                   6,
-                                   7,
-                                   8, /* transfer */
-                                   0,
-                                   0,
-                                   0,
-                                   9, /* sender */
-                                   0,
-                                   0,
-                                   1,
-                                   2, /* index */
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0,
-                                   0x13,
-                                   0x88, /* total */
-                                   MST_SEAL_CHACHA};
+    const uint8_t rest[] = {1,
+                            2,
+                            3,
+                            4,
+                            5,
+                            6,
+                            7,
+                            8, /* transfer */
+                            0,
+                            0,
+                            0,
+                            9, /* sender */
+                            0,
+                            0,
+                            1,
+                            2, /* index */
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0x13,
+                            0x88, /* total */
+                            (uint8_t)kind};
     static const uint8_t nonce[12] = {[10] = 1, [11] = 2};
     uint8_t ad[MST_SESSION_BYTES + sizeof(rest)];
-    uint8_t sealed[LEN], tag[MST_SEAL_TAG], want[LEN], want_tag[MST_SEAL_TAG];
+
+    memcpy(ad, session, sizeof(session));
+    memcpy(ad + sizeof(session), rest, sizeof(rest));
+    if (kind == MST_SEAL_AES)
+        crypto_aead_aes256gcm_encrypt_detached(
+            sealed, tag, NULL, plain, LEN, ad, sizeof(ad), NULL, nonce, key);
+    else
+        crypto_aead_chacha20poly1305_ietf_encrypt_detached(
+            sealed, tag, NULL, plain, LEN, ad, sizeof(ad), NULL, nonce, key);
+}
+
+static void it_is_sealed_as_written(void **state)
+{
+    (void)state;
+    for (int k = MST_SEAL_AES; k <= MST_SEAL_CHACHA; k++) {
+        uint8_t sealed[LEN], tag[MST_SEAL_TAG];
+        uint8_t want[LEN], want_tag[MST_SEAL_TAG];
+        mst_seal *seal;
+
+        if (!here((mst_seal_kind)k))
+            continue;
+        seal = seal_of((mst_seal_kind)k, &about);
+        by_libsodium((mst_seal_kind)k, want, want_tag);
+        assert_true(mst_seal_close(seal, 0x102, plain, LEN, sealed, tag));
+        assert_memory_equal(sealed, want, LEN);
+        assert_memory_equal(tag, want_tag, sizeof(tag));
+        /* the other way with the same seal, and back */
+        assert_true(mst_seal_open(seal, 0x102, want, LEN, want_tag, sealed));
+        assert_memory_equal(sealed, plain, LEN);
+        assert_true(mst_seal_close(seal, 0x102, plain, LEN, sealed, tag));
+        assert_memory_equal(sealed, want, LEN);
+        mst_seal_destroy(&seal);
+        assert_null(seal);
+    }
+}
+
+static void what_does_not_open_leaves_zeros(void **state)
+{
+    static const uint8_t zeros[LEN];
+    uint8_t sealed[LEN], tag[MST_SEAL_TAG], out[LEN];
     mst_seal *seal = seal_of(MST_SEAL_CHACHA, &about);
 
     (void)state;
-    memcpy(ad, session, sizeof(session));
-    memcpy(ad + sizeof(session), rest, sizeof(rest));
-    crypto_aead_chacha20poly1305_ietf_encrypt_detached(
-        want, want_tag, NULL, plain, LEN, ad, sizeof(ad), NULL, nonce, key);
-    mst_seal_close(seal, 0x102, plain, LEN, sealed, tag);
-    assert_memory_equal(sealed, want, LEN);
-    assert_memory_equal(tag, want_tag, sizeof(tag));
+    assert_true(mst_seal_close(seal, 1, plain, LEN, sealed, tag));
+    tag[0] ^= 1;
+    assert_false(mst_seal_open(seal, 1, sealed, LEN, tag, out));
+    assert_memory_equal(out, zeros, LEN);
     mst_seal_destroy(&seal);
-    assert_null(seal);
 }
 
 static void it_opens_in_place_and_only_there(mst_seal_kind kind)
@@ -81,7 +119,7 @@ static void it_opens_in_place_and_only_there(mst_seal_kind kind)
     uint8_t sealed[LEN], tag[MST_SEAL_TAG], out[LEN];
     mst_seal *seal = seal_of(kind, &about);
 
-    mst_seal_close(seal, 7, plain, LEN, sealed, tag);
+    assert_true(mst_seal_close(seal, 7, plain, LEN, sealed, tag));
     assert_false(mst_seal_open(seal, 8, sealed, LEN, tag, out));
     assert_false(mst_seal_open(seal, 7, sealed, LEN - 1, tag, out));
     for (size_t i = 0; i < LEN; i += 111) {
@@ -136,10 +174,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_sealed_as_written),
+        cmocka_unit_test(what_does_not_open_leaves_zeros),
         cmocka_unit_test(chunks_open_where_they_belong),
         cmocka_unit_test(each_seal_has_a_key_of_its_own),
         cmocka_unit_test(what_is_no_cipher_makes_no_seal),
     };
+    int failed;
 
     if (sodium_init() < 0)
         return 1;
@@ -149,5 +189,12 @@ int main(void)
         session[i] = (uint8_t)(0xf0 + i);
     for (size_t i = 0; i < sizeof(plain); i++)
         plain[i] = (uint8_t)(i * 7);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    by = &mst_cipher_sodium;
+    failed = cmocka_run_group_tests_name("libsodium", tests, NULL, NULL);
+    by = mst_cipher_crypto();
+    if (by == NULL) { /* ./dev installs it */
+        printf("no libcrypto 3\n");
+        return 1;
+    }
+    return failed + cmocka_run_group_tests_name("libcrypto", tests, NULL, NULL);
 }

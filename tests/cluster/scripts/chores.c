@@ -11,8 +11,11 @@
  *   nap MS             have each worker sleep once
  *   die                end the manager as SIGKILL does
  *   read PATH          the words of a file on each worker, or why not
+ *   spread MIB N       N broadcasts of so much, and how many answers show that
+ *                      every byte was there
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -125,6 +128,22 @@ static int read_file(muster_ctx *ctx, const void *in, size_t len,
     return muster_out_write(out, text, n);
 }
 MUSTER_HANDLER(read_file);
+
+static uint64_t digest_of(const unsigned char *bytes, size_t len)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325) + len;
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static int digest(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    return muster_out_printf(out, "%" PRIx64, digest_of(in, len));
+}
+MUSTER_HANDLER(digest);
 
 /* -------------------------------------------------------- on the manager -- */
 
@@ -243,6 +262,52 @@ static int run_all(muster *m, const char *name, long ms)
     return ask_all(m, name, &ms, sizeof(ms));
 }
 
+/* The bytes are others each time. Workers that are lost meanwhile are no
+ * failure, wrong answers are. */
+static int spread(muster *m, size_t mib, long times)
+{
+    const size_t len = mib << 20;
+    unsigned char *bytes = malloc(len);
+    unsigned verified = 0, lost = 0, wrong = 0;
+    uint32_t word = 1;
+
+    if (bytes == NULL)
+        return EXIT_FAILURE;
+    for (size_t i = 0; i < len; i++)
+        bytes[i] =
+            (unsigned char)((word = word * 1664525u + 1013904223u) >> 24);
+    for (long n = 0; n < times; n++) {
+        muster_results *all = NULL;
+        muster_error err;
+        char want[32];
+
+        bytes[len / 2] = (unsigned char)n;
+        snprintf(want, sizeof(want), "%" PRIx64, digest_of(bytes, len));
+        if (n == 1)
+            printf("spreading\n");
+        (void)muster_broadcast(m, NULL, "digest", bytes, len, 60000, &all,
+                               &err);
+        for (size_t i = 0; all != NULL && i < all->n; i++) {
+            const muster_result *r = &all->items[i];
+            const bool right =
+                r->code == MUSTER_OK && strcmp(r->data, want) == 0;
+
+            verified += right;
+            lost += r->code == MUSTER_ELOST;
+            wrong += !right && r->code != MUSTER_ELOST;
+            if (!right)
+                printf("worker %u: %s: %s\n", r->rank, muster_strerror(r->code),
+                       r->text);
+        }
+        wrong += all == NULL;
+        muster_results_destroy(&all);
+    }
+    free(bytes);
+    printf("spread %zu MiB %ld times: %u verified, %u lost, %u wrong\n", mib,
+           times, verified, lost, wrong);
+    return wrong == 0 ? 0 : EXIT_FAILURE;
+}
+
 static int usage(void)
 {
     fprintf(stderr, "chores: see the head of chores.c\n");
@@ -270,6 +335,8 @@ MUSTER_API int muster_main(muster *m, int argc, char **argv)
         return lose(m, "end", arg, strlen(arg) + 1);
     if (strcmp(what, "map") == 0 && argc == 4)
         return map(m, (size_t)number, strtol(argv[3], NULL, 10));
+    if (strcmp(what, "spread") == 0 && argc == 4 && number > 0)
+        return spread(m, (size_t)number, strtol(argv[3], NULL, 10));
     if (strcmp(what, "read") == 0)
         return ask_all(m, "read_file", arg, strlen(arg) + 1);
     if (strcmp(what, "die") == 0) {
