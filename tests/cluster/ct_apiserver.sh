@@ -4,8 +4,8 @@
 # when there is a server to make it, and what happens to Pods is seen again.
 # Then it is away when workers are to be deleted: what stays is named.
 #
-#   MUSTER_CT_AWAY_S   how long it is away; otherwise as long as it takes to
-#                      start
+#   MUSTER_CT_AWAY_S   how long it is away during the map; otherwise as long as
+#                      it takes to start
 # limit: 700
 # shellcheck source=tests/cluster/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -16,12 +16,11 @@ away_s=${MUSTER_CT_AWAY_S:-0}
 address=$(own_address) || exit 1
 new_namespace
 
-# away SECONDS: the server goes, and what runs has so long without it.
+# away: the server goes.
 away() {
     "$CLUSTER" apiserver kill
     say "it is away"
     check "nobody answers" not kubectl get --raw /readyz
-    sleep "$1"
 }
 
 # back: it is there again.
@@ -47,11 +46,11 @@ manager map run -n 3 --replace --heartbeat-timeout 10 "$script" \
     map $(((away_s + 40) * 6)) 500
 says map 60 mapping
 pod=$(workers -o name | head -n 1 | cut -d / -f 2)
-away 0
+away
 say "a worker dies meanwhile"
-for pid in $(pgrep -f 'muster-worker --cookie /run/muster'); do
-    { tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "HOSTNAME=$pod" || continue
-    kill -KILL "$pid"
+for process in $(pgrep -f 'muster-worker --cookie /run/muster'); do
+    grep -qxz "HOSTNAME=$pod" "/proc/$process/environ" 2>/dev/null &&
+        kill -KILL "$process"
 done
 sleep "$away_s"
 back
@@ -77,16 +76,15 @@ job=$!
 children+=("$job")
 eventually 60 grep -q begun "$work/job.log"
 id=$(session)
-away 0
+away
 from=$EPOCHREALTIME
 kill -INT "$job"
 wait "$job"
 same "exit status" "$?" 130
-echo "        after $(jq -n "$EPOCHREALTIME - $began") s"
+echo "        after $(jq -n "$EPOCHREALTIME - $from") s"
 cat "$work/job.log"
 said job "muster clean"
 check "no worker runs any more" eventually 30 not worker_process
-sleep "$away_s"
 back
 "$MUSTER" clean --kubeconfig "$KUBECONFIG" --namespace "$ns" --session "$id"
 same "muster clean --session: exit status" "$?" 0
