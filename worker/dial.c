@@ -98,6 +98,7 @@ static muster_err say_hello(mst_dial *dial, muster_error *err)
                         .turn = dial->turn};
 
     hello.flags |= mst_seal_has_aes() ? MST_FLAG_AES : 0;
+    hello.flags |= dial->missed ? MST_FLAG_MISSED : 0;
     gethostname(host, sizeof(host) - 1);
     hello.text = (mst_span){host, strlen(host)};
     w = mst_writer_of(bytes, sizeof(bytes));
@@ -112,6 +113,7 @@ bool mst_dial_on(mst_dial *dial, uint64_t got)
 {
     dial->state = MST_DIAL_ON;
     dial->known = true;
+    dial->missed = false;
     return mst_lane_up(&dial->lane, got);
 }
 
@@ -192,13 +194,30 @@ static void read_events(mst_dial *dial)
     }
 }
 
+/* Is it to be read? One before WELCOME, or not the next, tells that another
+ * was taken out: begin anew. */
+static bool in_order(mst_dial *dial, const void *data, size_t len)
+{
+    mst_heard heard = MST_HEARD_GAP;
+
+    if (!mst_wire_counts(data, len))
+        return true;
+    if (dial->state != MST_DIAL_HELLO)
+        heard = mst_lane_heard(&dial->lane, data, len);
+    if (heard == MST_HEARD_GAP) {
+        dial->missed = true;
+        dial->state = MST_DIAL_CUT;
+    }
+    return heard == MST_HEARD_NEXT;
+}
+
 static void deliver(mst_dial *dial, const void *data, size_t len)
 {
     mst_reader r = mst_reader_of(data, len);
     mst_record record;
 
-    if (mst_wire_counts(data, len))
-        mst_lane_heard(&dial->lane, len);
+    if (!in_order(dial, data, len))
+        return;
     while (r.left > 0 && dial->state != MST_DIAL_OFF) {
         if (mst_wire_get(&r, &record) != MUSTER_OK) {
             dial->state = MST_DIAL_CUT;

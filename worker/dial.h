@@ -34,6 +34,7 @@ typedef struct mst_dial {
     bool side;        /* the monitor may have something */
     bool quiet;       /* the socket was empty and not used since: mst_hub */
     bool known;       /* was welcome: the lane is to be resumed */
+    bool missed;      /* a message that did not come ended the last one */
     int64_t began_ms; /* this attempt */
     void (*record)(void *arg, const mst_record *record);
     /* There is something better to do now than to read on. */

@@ -121,6 +121,7 @@ static bool keep(mst_lane *lane, zmq_msg_t *message)
         lane->broken = true;
         return false;
     }
+    mst_wire_set_number(zmq_msg_data(message), lane->sent + 1);
     lane->kept_bytes += kept_cost(message);
     place = kept_at(lane, lane->nkept++);
     zmq_msg_init(place);
@@ -184,18 +185,30 @@ void mst_lane_down(mst_lane *lane)
     lane->up = false;
 }
 
-void mst_lane_heard(mst_lane *lane, size_t bytes)
+mst_heard mst_lane_heard(mst_lane *lane, const void *message, size_t bytes)
 {
+    if (bytes >= MST_WIRE_HEADER) { /* else it is no record at all */
+        const uint16_t ahead =
+            (uint16_t)(mst_wire_number(message) - (uint16_t)(lane->got + 1));
+
+        if (ahead != 0)
+            return ahead > INT16_MAX ? MST_HEARD_AGAIN : MST_HEARD_GAP;
+    }
     lane->heard_ms = mst_now_ms();
     lane->got++;
     lane->unsaid += bytes;
+    return MST_HEARD_NEXT;
+}
+
+static bool due(const mst_lane *lane)
+{
+    return lane->got - lane->said >= (lane->eager ? 1 : ACK_ALONE) ||
+           lane->unsaid >= ACK_BYTES;
 }
 
 bool mst_lane_owes(const mst_lane *lane)
 {
-    const uint64_t due = lane->got - lane->said;
-
-    return due >= (lane->eager ? 1 : ACK_ALONE) || lane->unsaid >= ACK_BYTES;
+    return due(lane) || (lane->full && lane->nkept < MST_WIRE_AHEAD);
 }
 
 bool mst_lane_idle(const mst_lane *lane)
@@ -204,18 +217,19 @@ bool mst_lane_idle(const mst_lane *lane)
            (lane->carrier == NULL || TAILQ_EMPTY(&lane->carrier->flows));
 }
 
-static void say_got(mst_lane *lane)
+/* True: the open message has an ACK. */
+static bool say_got(mst_lane *lane)
 {
     const mst_record ack = {.kind = MST_ACK, .got = lane->got};
 
     if (!lane->up)
-        return;
-    if (!mst_lane_owes(lane) &&
-        (lane->used == 0 || lane->got - lane->said < ACK_BESIDE))
-        return;
+        return false;
+    if (!due(lane) && (lane->used == 0 || lane->got - lane->said < ACK_BESIDE))
+        return false;
     mst_lane_put(lane, &ack);
     lane->said = lane->got;
     lane->unsaid = 0;
+    return true;
 }
 
 /* ------------------------------------------------------------- sending -- */
@@ -419,12 +433,14 @@ bool mst_lane_flush(mst_lane *lane)
 {
     mst_out *out;
     bool some = false;
+    const bool acks = say_got(lane); /* goes in any case: both may be full */
 
-    say_got(lane);
-    while (lane->up && !lane->broken &&
+    while (lane->up && !lane->broken && lane->nkept < MST_WIRE_AHEAD &&
            (out = TAILQ_FIRST(&lane->queue)) != NULL && send_piece(lane, out))
         some = true;
-    if (lane->used > 0 && lane->up && !lane->broken) {
+    lane->full = lane->nkept >= MST_WIRE_AHEAD &&
+                 (lane->used > 0 || !TAILQ_EMPTY(&lane->queue));
+    if (lane->used > 0 && lane->up && !lane->broken && (acks || !lane->full)) {
         send_open(lane);
         some = true;
     }

@@ -7,8 +7,10 @@
  *
  * A lane outlives its connection. Each message that is sent is kept until the
  * peer has acknowledged it, and sent again on the next connection when it had
- * not come; what is put while there is none waits. The bytes are shared with
- * libzmq, not copied, and no more than the credit window of payloads.
+ * not come; what is put while there is none waits. Each carries its number, so
+ * that one which was taken out on its way is missed by the next. The bytes are
+ * shared with libzmq, not copied, and no more than the credit window of
+ * payloads.
  *
  * Loop thread only.
  */
@@ -23,6 +25,13 @@
 #include "bulk/credit.h"
 #include "bulk/payload.h"
 #include "link/wire.h"
+
+/* What a message that came is. */
+typedef enum mst_heard {
+    MST_HEARD_NEXT,
+    MST_HEARD_AGAIN, /* it came before: pass it over                        */
+    MST_HEARD_GAP    /* one before it did not come: the connection is no good */
+} mst_heard;
 
 /* A payload that waits to be sent; lives in what it belongs to. */
 typedef struct mst_out {
@@ -54,6 +63,7 @@ typedef struct mst_lane {
     bool up;         /* there is a connection, as far as we know           */
     bool broken;     /* a record was lost for want of memory: never resume */
     bool eager;      /* acknowledge each message                           */
+    bool full;       /* what is to be sent waits for the peer's ACK        */
     zmq_msg_t *kept; /* a ring: the last nkept messages we sent */
     uint32_t kept_room, kept_first, nkept;
     size_t kept_bytes;
@@ -75,10 +85,10 @@ bool mst_lane_up(mst_lane *lane, uint64_t peer_got);
 /* The connection ended. */
 void mst_lane_down(mst_lane *lane);
 
-/* A message of so many bytes came. */
-void mst_lane_heard(mst_lane *lane, size_t bytes);
+/* A message of those that are counted came; it counts if it is the next. */
+mst_heard mst_lane_heard(mst_lane *lane, const void *message, size_t bytes);
 
-/* It is time to acknowledge: flush. */
+/* It is time to acknowledge, or the peer did and more may go: flush. */
 bool mst_lane_owes(const mst_lane *lane);
 
 /* The peer's ACK. False: it does not play by the rules. */

@@ -7,7 +7,7 @@
  *      0   4   bytes that follow these four
  *      4   1   kind
  *      5   1   flags
- *      6   2   zero
+ *      6   2   zero; in a message's first record its number (Resume, below)
  *      8   ..  the fields of the kind, below
  *
  *   HELLO      worker, first on each connection, alone in its message
@@ -15,7 +15,8 @@
  *              build str, instance u64, pid u32, host str, got u64, turn u32
  *              (one more for each attempt of the process; one that comes late
  *              is passed over). flag 2: it was welcome before and goes on;
- *              flag 4: it has AES in hardware
+ *              flag 4: it has AES in hardware; flag 8: it ended its last
+ *              connection for a message that did not come
  *   WELCOME    manager, the answer: magic 6, wire u16, word u8, order u8,
  *              build str, session 16, rank u32, incarnation u32, threads u32,
  *              heartbeat_ms u32 (0 = off), grace_ms u32, got u64, bulk_mode u8
@@ -99,7 +100,14 @@
  * connection and the two say how many each has got; what the other has not is
  * sent again, as it was. So all records - calls, results, their chunks,
  * credit, output - come exactly once and in order, over any number of
- * connections, and nothing above the lane notices a cut. A worker that is away
+ * connections, and nothing above the lane notices a cut. CURVE does not notice
+ * a message that is taken out of a connection, so each that is counted carries
+ * the low 16 bits of its number, from 1 on. Who gets one that is not the next
+ * takes the connection for cut (the manager says so by GOAWAY, the worker by
+ * HELLO with flag 8); one it has got already is passed over. Heartbeats and
+ * ACKs are counted, too: a last message that is missing is noticed by the
+ * heartbeat behind it. No more than MST_WIRE_AHEAD messages, and the ACKs among
+ * them, wait for an ACK, so the low bits tell. A worker that is away
  * for longer than the heartbeat time-out (MST_WIRE_AWAY_MS without one) is
  * given up by both.
  */
@@ -115,7 +123,7 @@
 #include "base/bytes.h"
 #include "base/usage.h"
 
-#define MST_WIRE_VERSION 1u
+#define MST_WIRE_VERSION 2u
 #define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
 #define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
 #define MST_WIRE_NAME 255u                 /* longest handler name         */
@@ -128,6 +136,7 @@
 #define MST_WIRE_CALLS 4096u                  /* outstanding, of a worker   */
 #define MST_WIRE_ASKED ((size_t)256 << 20)    /* bytes of their requests    */
 #define MST_WIRE_AWAY_MS 60000 /* a cut may last, without heartbeats */
+#define MST_WIRE_AHEAD 16384u  /* messages before one is acknowledged */
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */
@@ -164,6 +173,7 @@ enum {
     MST_FLAG_RESUME = 2,   /* HELLO */
     MST_FLAG_BACK = 2,     /* RESULT */
     MST_FLAG_AES = 4,      /* HELLO */
+    MST_FLAG_MISSED = 8,   /* HELLO: a message did not come */
     MST_FLAG_BULK = 4,     /* CALL RESULT: the payload comes apart from it */
     MST_FLAG_RETRY = 8,    /* CALL RESULT: it came apart, but not all of it */
     MST_FLAG_SHARED = 16,  /* CALL: the payload is in shared memory */
@@ -275,6 +285,22 @@ static inline bool mst_wire_counts(const void *message, size_t len)
     const uint8_t kind = len > 4 ? ((const uint8_t *)message)[4] : 0;
 
     return kind > MST_GOAWAY;
+}
+
+/* The low bits of the number of a message that has a whole header. */
+static inline uint16_t mst_wire_number(const void *message)
+{
+    const uint8_t *at = (const uint8_t *)message + 6;
+
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline void mst_wire_set_number(void *message, uint64_t number)
+{
+    uint8_t *at = (uint8_t *)message + 6;
+
+    at[0] = (uint8_t)(number >> 8);
+    at[1] = (uint8_t)number;
 }
 
 const char *mst_kind_name(mst_kind kind);

@@ -313,6 +313,10 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
         refuse(w, route, fd, "this rank and incarnation is connected already");
         return;
     }
+    if ((hello->flags & MST_FLAG_MISSED) != 0)
+        mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "MESSAGE-MISSED",
+                     "rank=%u by=worker number=%llu", w->rank,
+                     (unsigned long long)hello->got + 1);
     if (w->linked) /* the same process: its old connection is dead */
         cut(w, "its link was cut and came back");
     if (w->bound && w->lane.broken)
@@ -469,12 +473,23 @@ static void on_record(mst_member *w, const mst_record *r)
     }
 }
 
+/* Somebody took it out. The worker is to come back, and sends it again. */
+static void miss(mst_member *w)
+{
+    mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "MESSAGE-MISSED",
+                 "rank=%u by=manager number=%llu", w->rank,
+                 (unsigned long long)w->lane.got + 1);
+    go_away(w, &w->route, w->fd, MUSTER_EPROTO, "a message did not come");
+    cut(w, "a message on its link did not come");
+}
+
 static void on_message(void *arg, const mst_route *route, const char *user,
                        int fd, const void *data, size_t len)
 {
     muster *m = (muster *)arg;
     mst_reader reader = mst_reader_of(data, len);
     mst_record record;
+    mst_heard heard;
     char *dot;
     const unsigned long rank = strtoul(user, &dot, 10);
     mst_member *w = rank <= UINT32_MAX && *dot == '.'
@@ -493,7 +508,11 @@ static void on_message(void *arg, const mst_route *route, const char *user,
                     "this connection did not begin with HELLO");
         return;
     }
-    mst_lane_heard(&w->lane, len);
+    heard = mst_lane_heard(&w->lane, data, len);
+    if (heard == MST_HEARD_GAP)
+        miss(w);
+    if (heard != MST_HEARD_NEXT)
+        return;
     while (reader.left > 0 && w->linked) {
         if (mst_wire_get(&reader, &record) != MUSTER_OK) {
             mst_member_event(w, MST_EV_FAILED,

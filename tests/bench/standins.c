@@ -63,8 +63,12 @@ static void say_hello(standin *s)
                               .instance = s->rank,
                               .pid = (uint32_t)getpid(),
                               .text = {"stand-in", 8}};
+    unsigned char bytes[1024];
+    mst_writer w = mst_writer_of(bytes, sizeof(bytes));
 
-    mst_lane_put(&s->lane, &hello);
+    mst_wire_put(&w, &hello);
+    if (!w.ok || zmq_send(s->dealer, bytes, mst_written(&w), 0) < 0)
+        bench_die("HELLO: %s", zmq_strerror(errno));
 }
 
 static void answer(standin *s, const mst_record *call)
@@ -90,12 +94,16 @@ static void on_record(standin *s, const mst_record *r)
 
     switch (r->kind) {
     case MST_WELCOME:
-        s->on = true;
+        s->on = mst_lane_up(&s->lane, r->got);
         s->heartbeat_ms = r->heartbeat_ms;
         s->beat_ms = mst_now_ms() + s->heartbeat_ms / 4;
         break;
     case MST_CALL:
         answer(s, r);
+        break;
+    case MST_ACK:
+        if (!mst_lane_ack(&s->lane, r->got))
+            bench_die("stand-in %u: it has got what was never sent", s->rank);
         break;
     case MST_CREDIT:
         if (!mst_lane_credit(&s->lane, r->credit))
@@ -124,8 +132,11 @@ static bool read_message(standin *s)
     zmq_msg_init(&message);
     n = zmq_msg_recv(&message, s->dealer, ZMQ_DONTWAIT);
     if (n >= 0) {
-        s->lane.heard_ms = mst_now_ms();
         r = mst_reader_of(zmq_msg_data(&message), zmq_msg_size(&message));
+        if (mst_wire_counts(zmq_msg_data(&message), r.left) &&
+            mst_lane_heard(&s->lane, zmq_msg_data(&message), r.left) !=
+                MST_HEARD_NEXT)
+            bench_die("stand-in %u: a message did not come", s->rank);
         while (r.left > 0) {
             if (mst_wire_get(&r, &record) != MUSTER_OK)
                 bench_die("stand-in %u: bytes that are no record", s->rank);

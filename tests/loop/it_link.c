@@ -274,6 +274,93 @@ static void a_mark_that_nobody_made_changes_nothing(void **state)
     rig_down(&r);
 }
 
+/* Three calls, one message each, of which the one behind `after` more that go
+ * there is taken out, or its answer. `ran` did before. */
+static void delete_one(rig *r, bool of_worker, unsigned after, int ran)
+{
+    const int64_t began = rig_now_ms();
+    const int before = relay_deleted(way);
+    muster_future *futures[3];
+    char *end;
+
+    relay_delete(way, of_worker, after);
+    for (int i = 0; i < 3; i++) {
+        futures[i] = rig_start(r, 1, "count", "");
+        poll(NULL, 0, 10);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_code(rig_result(r, &futures[i]), MUSTER_OK, r->err);
+        assert_int_equal(strtol(r->answer, &end, 10), 101 + ran + i);
+    }
+    printf("           message %u of the %s: answered after %d ms\n", after + 1,
+           of_worker ? "worker" : "manager", (int)(rig_now_ms() - began));
+    assert_int_equal(relay_deleted(way), before + 1);
+    assert_within("calls, and a message that was deleted", began, 2500);
+}
+
+static void assert_anew(rig *r, int connections)
+{
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    while (relay_connections(way) == connections && rig_now_ms() < until)
+        poll(NULL, 0, 1);
+    assert_true(relay_connections(way) > connections);
+    rig_alive(r, 1);
+}
+
+/* CURVE takes gaps: the lane must not. With nothing behind it a message is
+ * missed when the next heartbeat comes. */
+static void a_message_that_is_deleted_is_sent_again(void **state)
+{
+    rig *r = relayed(1, 4000 * RIG_SLOW);
+    const pid_t pid = rig_pid(r, 1);
+    int ran = 0;
+
+    (void)state;
+    for (int i = 0; i < 6; i++, ran += 3) {
+        const int connections = relay_connections(way);
+
+        delete_one(r, i % 2 == 1, (unsigned)i / 2, ran);
+        assert_anew(r, connections);
+        assert_back(r, 1, pid);
+    }
+    assert_true(rig_logged(r, "MESSAGE-MISSED", "by=worker", RIG_WAIT_MS));
+    assert_true(rig_logged(r, "MESSAGE-MISSED", "by=manager", RIG_WAIT_MS));
+    rig_down(&r);
+}
+
+/* A part of a long one, a heartbeat, and WELCOME. */
+static void it_need_not_be_a_call(void **state)
+{
+    rig *r = relayed(1, 2000 * RIG_SLOW);
+    const pid_t pid = rig_pid(r, 1);
+    const int64_t until = rig_now_ms() + RIG_WAIT_MS;
+
+    (void)state;
+    relay_delete(way, false, 5);
+    assert_code(move(r, "checksum", 16 * RIG_MIB), MUSTER_OK, r->err);
+    relay_delete(way, true, 5);
+    assert_code(rig_call(r, 1, "big", "16777216", 0), MUSTER_OK, r->err);
+    assert_int_equal(relay_deleted(way), 2);
+    for (int i = 0; i < 2; i++) {
+        const int connections = relay_connections(way);
+
+        relay_delete(way, i == 1, 0);
+        while (relay_deleted(way) < 3 + i && rig_now_ms() < until)
+            poll(NULL, 0, 1);
+        assert_int_equal(relay_deleted(way), 3 + i);
+        assert_anew(r, connections);
+        assert_back(r, 1, pid);
+    }
+    relay_cut(way);
+    relay_delete(way, false, 0);
+    assert_code(rig_call(r, 1, "echo", "behind", RIG_WAIT_MS), MUSTER_OK,
+                r->err);
+    assert_int_equal(relay_deleted(way), 5);
+    assert_int_equal(rig_pid(r, 1), pid);
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +374,8 @@ int main(void)
         relay_test(a_worker_does_not_storm_where_it_is_cut_at_once),
         relay_test(a_bit_that_flips_is_a_cut_and_no_more),
         relay_test(a_mark_that_nobody_made_changes_nothing),
+        relay_test(a_message_that_is_deleted_is_sent_again),
+        relay_test(it_need_not_be_a_call),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

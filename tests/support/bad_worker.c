@@ -36,9 +36,19 @@ static void *dial(void)
     return socket;
 }
 
+static uint64_t said; /* messages that are counted */
+
 static void say_bytes(const void *bytes, size_t len)
 {
-    zmq_send(dealer, bytes, len, 0);
+    zmq_msg_t message;
+
+    if (zmq_msg_init_size(&message, len) != 0)
+        exit(2);
+    memcpy(zmq_msg_data(&message), bytes, len);
+    if (mst_wire_counts(bytes, len))
+        mst_wire_set_number(zmq_msg_data(&message), ++said);
+    if (zmq_msg_send(&message, dealer, 0) < 0)
+        zmq_msg_close(&message);
 }
 
 static void say(const mst_record *record)
@@ -122,7 +132,7 @@ static void be_of_another(const char *what)
     mst_record r = hello();
 
     if (strcmp(what, "wire") == 0)
-        r.side.wire = 99;
+        r.side.wire = MST_WIRE_VERSION - 1;
     else if (strcmp(what, "word") == 0)
         r.side.word = 4;
     else
@@ -301,7 +311,7 @@ static void tell_lies(uint64_t id)
 
     if (told == MAP_FAILED)
         exit(8);
-    liar_run(dealer, strtoull(seed, NULL, 10) + cookie.rank, id,
+    liar_run(dealer, strtoull(seed, NULL, 10) + cookie.rank, id, said,
              wanted("CANARY"), strtoull(most, NULL, 10), told);
 }
 

@@ -14,6 +14,7 @@ typedef struct liar {
     uint64_t state; /* of the random numbers */
     uint64_t ids[KNOWN];
     unsigned nids;
+    uint64_t said; /* messages */
     const char *canary;
     bool away;
 } liar;
@@ -189,13 +190,18 @@ static unsigned tell(liar *l)
     mst_writer w = mst_writer_of(bytes, sizeof(bytes));
     const unsigned n = 1 + (unsigned)below(l, 3);
     mst_record r;
+    size_t len;
 
     for (unsigned i = 0; i < n; i++) {
         lie(l, &r);
         mst_wire_put(&w, &r);
         w.ok = true; /* a kind that cannot be written leaves its header */
     }
-    zmq_send(l->dealer, bytes, spoil(l, bytes, mst_written(&w)), 0);
+    len = spoil(l, bytes, mst_written(&w));
+    l->said++;
+    if (len >= MST_WIRE_HEADER && below(l, 2000) > 0) /* else a false number */
+        mst_wire_set_number(bytes, l->said);
+    zmq_send(l->dealer, bytes, len, 0);
     return n;
 }
 
@@ -216,13 +222,14 @@ static void hear(liar *l)
     }
 }
 
-void liar_run(void *dealer, uint64_t seed, uint64_t id, const char *canary,
-              uint64_t most, volatile uint64_t *told)
+void liar_run(void *dealer, uint64_t seed, uint64_t id, uint64_t said,
+              const char *canary, uint64_t most, volatile uint64_t *told)
 {
     liar l = {.dealer = dealer,
               .state = seed * 0x9e3779b97f4a7c15u + 1,
               .ids = {id},
               .nids = 1,
+              .said = said,
               .canary = canary};
 
     for (uint64_t n = 0; n < most && !l.away;) {

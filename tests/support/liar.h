@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 /* Lie through this DEALER, which is welcome already and has been given the
- * call `id`. Each record sent is counted in *told. Returns when there were
- * `most`, or the manager said that we shall go.
+ * call `id`; `said` messages were sent already. Each record is counted in
+ * *told. Returns when there were `most`, or the manager said that we shall go.
  *
  *   canary   a path that the other side is asked to load as a module
  */
-void liar_run(void *dealer, uint64_t seed, uint64_t id, const char *canary,
-              uint64_t most, volatile uint64_t *told);
+void liar_run(void *dealer, uint64_t seed, uint64_t id, uint64_t said,
+              const char *canary, uint64_t most, volatile uint64_t *told);
 
 #endif

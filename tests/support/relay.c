@@ -12,12 +12,29 @@
 #include <unistd.h>
 
 #define PAIRS 32
+#define GREETING 64
+#define HEAD_MOST 9 /* of a frame: flags, and a length of 1 byte or of 8 */
+#define LONG 2u
+#define COMMAND 4u /* handshakes, not messages */
+
+/* Where a direction of a connection is in what ZMTP sends: a greeting, then
+ * frames. */
+typedef struct frames {
+    uint64_t left; /* of the greeting, or the frame */
+    unsigned char head[HEAD_MOST];
+    size_t nhead;
+    bool held; /* its head was not forwarded yet */
+    bool drop;
+} frames;
 
 struct relay {
     uint16_t target, port;
     int listener, wake;
     int ends[PAIRS][2]; /* worker, manager; -1: free */
     int numbers[PAIRS];
+    frames at[PAIRS][2];
+    unsigned delete[2]; /* 1 + how many go before it; 0: none */
+    int deleted;
     relay_hand *hand;
     void *arg;
     pthread_t thread;
@@ -70,6 +87,8 @@ static void take_one(relay *r)
         r->ends[i][0] = fd;
         r->ends[i][1] = out;
         r->numbers[i] = r->connections;
+        memset(r->at[i], 0, sizeof(r->at[i]));
+        r->at[i][0].left = r->at[i][1].left = GREETING;
         return;
     }
     close(fd);
@@ -115,9 +134,57 @@ static bool send_all(relay *r, int to, relay_bytes bytes)
     return true;
 }
 
+/* The head of a frame is whole: does the frame go on? */
+static void begin_frame(relay *r, frames *f, int side)
+{
+    f->left = 0;
+    for (size_t i = 1; i < f->nhead; i++)
+        f->left = f->left << 8 | f->head[i];
+    f->drop = f->held && (f->head[0] & COMMAND) == 0 && r->delete[side] > 0 &&
+              --r->delete[side] == 0;
+    r->deleted += f->drop;
+}
+
+/* Into `to`, which has room for the head of a frame more, without what is to be
+ * deleted. */
+static size_t copy_frames(relay *r, frames *f, int side, const char *from,
+                          size_t n, char *to)
+{
+    size_t len = 0;
+
+    while (n > 0) {
+        const size_t some = f->left < n ? (size_t)f->left : n;
+
+        if (some > 0) {
+            if (!f->drop)
+                memcpy(to + len, from, some);
+            len += f->drop ? 0 : some;
+            f->left -= some;
+            from += some;
+            n -= some;
+            continue;
+        }
+        if (f->nhead == 0)
+            f->held = r->delete[side] > 0;
+        if (!f->held)
+            to[len++] = *from;
+        f->head[f->nhead++] = (unsigned char)*from++;
+        n--;
+        if (f->nhead < ((f->head[0] & LONG) != 0 ? HEAD_MOST : 2))
+            continue;
+        begin_frame(r, f, side);
+        if (f->held && !f->drop) {
+            memcpy(to + len, f->head, f->nhead);
+            len += f->nhead;
+        }
+        f->nhead = 0;
+    }
+    return len;
+}
+
 static void forward(relay *r, int which, int side)
 {
-    static char bytes[65536];
+    static char bytes[65536], whole[sizeof(bytes) + HEAD_MOST];
     int *pair = r->ends[which];
     const size_t most = r->after > 0 && r->after < sizeof(bytes)
                             ? (size_t)r->after
@@ -132,6 +199,9 @@ static void forward(relay *r, int which, int side)
         bytes[n / 2] ^= 1;
         r->garble = false;
     }
+    if (n > 0)
+        out = (relay_bytes){whole, copy_frames(r, &r->at[which][side], side,
+                                               bytes, (size_t)n, whole)};
     if (n > 0 && r->hand != NULL && side == 1)
         then = r->hand(r->arg, r->numbers[which], &out);
     if (!send_all(r, pair[1 - side], out) || n < 0 || then == RELAY_CLOSE)
@@ -273,6 +343,23 @@ void relay_cut_one(relay *r, unsigned which)
     r->cut_one = 1 + which % 65536;
     pthread_mutex_unlock(&r->lock);
     eventfd_write(r->wake, 1);
+}
+
+void relay_delete(relay *r, bool of_worker, unsigned after)
+{
+    pthread_mutex_lock(&r->lock);
+    r->delete[of_worker ? 0 : 1] = 1 + after;
+    pthread_mutex_unlock(&r->lock);
+}
+
+int relay_deleted(relay *r)
+{
+    int n;
+
+    pthread_mutex_lock(&r->lock);
+    n = r->deleted;
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }
 
 void relay_garble(relay *r)

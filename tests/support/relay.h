@@ -2,6 +2,7 @@
 #ifndef RELAY_H
 #define RELAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,13 @@ void relay_garble(relay *r);
 /* Mark the next message of a worker as one of several parts: what CURVE does
  * not seal. */
 void relay_mark(relay *r);
+
+/* Take a whole message that CURVE sealed out of its connection, no other: what
+ * comes behind `after` more of the workers, or else of the manager. */
+void relay_delete(relay *r, bool of_worker, unsigned after);
+
+/* How many were taken out so far. */
+int relay_deleted(relay *r);
 
 /* Forward nothing, close nothing, until thawed. */
 void relay_freeze(relay *r);

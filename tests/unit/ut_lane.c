@@ -18,7 +18,8 @@ typedef struct far_end {
     size_t lengths[64];
     int ndone;
     bool fail;
-    int last; /* messages before it fails; 0: any number */
+    uint16_t number; /* of the last message */
+    int last;        /* messages before it fails; 0: any number */
 } far_end;
 
 typedef struct parcel {
@@ -40,6 +41,8 @@ static void complete(far_end *f)
 static void on_record(far_end *f, const mst_record *r)
 {
     f->records++;
+    if (r->kind == MST_OUTPUT)
+        return;
     if (r->kind == MST_ACK) {
         f->acked = r->got;
     } else if (r->kind == MST_HEARTBEAT) {
@@ -78,6 +81,7 @@ static bool arrive(void *arg, zmq_msg_t *message)
         return true;
     }
     f->messages++;
+    f->number = mst_wire_number(zmq_msg_data(message));
     if (r.left > f->longest)
         f->longest = r.left;
     while (r.left > 0) {
@@ -325,38 +329,116 @@ static void what_is_acknowledged_is_not_kept(void **state)
     done_with(f);
 }
 
+/* A message of the peer's, with this number. */
+static mst_heard hear(far_end *f, uint64_t number, size_t bytes)
+{
+    unsigned char message[MST_WIRE_HEADER] = {0};
+
+    mst_wire_set_number(message, number);
+    return mst_lane_heard(&f->lane, message, bytes);
+}
+
 static void it_acknowledges_now_and_then(void **state)
 {
     far_end *f = set_out();
 
     (void)state;
     for (int i = 0; i < 31; i++)
-        mst_lane_heard(&f->lane, 100);
+        assert_int_equal(hear(f, f->lane.got + 1, 100), MST_HEARD_NEXT);
     assert_false(mst_lane_owes(&f->lane));
     assert_false(mst_lane_flush(&f->lane)); /* not alone */
     beat(f);
     assert_int_equal(f->records, 2);
     assert_int_equal(f->acked, 31);
-    mst_lane_heard(&f->lane, 1 << 20);
+    assert_int_equal(hear(f, 32, 1 << 20), MST_HEARD_NEXT);
     assert_true(mst_lane_owes(&f->lane));
     assert_true(mst_lane_flush(&f->lane));
     assert_int_equal(f->acked, 32);
     f->lane.eager = true;
-    mst_lane_heard(&f->lane, 1);
+    assert_int_equal(hear(f, 33, 8), MST_HEARD_NEXT);
     assert_true(mst_lane_flush(&f->lane));
     assert_int_equal(f->acked, 33);
     assert_false(mst_lane_flush(&f->lane));
     done_with(f);
 }
 
-/* One that never acknowledges does not fill our memory. */
-static void what_is_kept_has_a_bound(void **state)
+static void only_the_next_message_counts(void **state)
 {
     far_end *f = set_out();
 
     (void)state;
-    for (long i = 0; i < 2000000 && !f->lane.broken; i++)
+    for (uint64_t i = 1; i <= 200000; i++) { /* past 16 bits, and again */
+        assert_int_equal(hear(f, i + 1, 8), MST_HEARD_GAP);
+        assert_int_equal(hear(f, i + MST_WIRE_AHEAD, 8), MST_HEARD_GAP);
+        if (i > 1)
+            assert_int_equal(hear(f, i - 1, 8), MST_HEARD_AGAIN);
+        assert_int_equal(f->lane.got, i - 1);
+        assert_int_equal(hear(f, i, 8), MST_HEARD_NEXT);
+        assert_int_equal(f->lane.got, i);
+    }
+    done_with(f);
+}
+
+static void messages_carry_their_numbers(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    for (int i = 1; i <= 70000; i++) {
         beat(f);
+        assert_int_equal(f->number, i & 0xffff);
+        assert_true(mst_lane_ack(&f->lane, (uint64_t)i - 1));
+    }
+    f->last = f->messages;
+    beat(f);
+    mst_lane_down(&f->lane);
+    f->last = 0;
+    assert_true(mst_lane_up(&f->lane, 70000));
+    assert_int_equal(f->number, 70001 & 0xffff); /* the same again */
+    done_with(f);
+}
+
+/* So far ahead that 16 bits would not tell, nothing goes but an ACK. */
+static void it_waits_for_a_peer_that_is_far_behind(void **state)
+{
+    far_end *f = set_out();
+
+    (void)state;
+    for (unsigned i = 0; i < MST_WIRE_AHEAD; i++)
+        beat(f);
+    assert_int_equal(f->messages, MST_WIRE_AHEAD);
+    beat(f);
+    beat(f);
+    assert_int_equal(f->messages, MST_WIRE_AHEAD);
+    assert_false(mst_lane_owes(&f->lane));
+    for (uint64_t i = 1; i <= 32; i++)
+        assert_int_equal(hear(f, i, 8), MST_HEARD_NEXT);
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->acked, 32);
+    assert_int_equal(f->messages, MST_WIRE_AHEAD + 1);
+    beat(f);
+    assert_int_equal(f->messages, MST_WIRE_AHEAD + 1);
+    assert_true(mst_lane_ack(&f->lane, 32));
+    assert_true(mst_lane_owes(&f->lane));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->beats, MST_WIRE_AHEAD + 3);
+    assert_false(mst_lane_owes(&f->lane));
+    done_with(f);
+}
+
+/* One that never acknowledges does not fill our memory. */
+static void what_is_kept_has_a_bound(void **state)
+{
+    static const char line[8000];
+    const mst_record output = {.kind = MST_OUTPUT,
+                               .body = {line, sizeof(line)}};
+    far_end *f = set_out();
+
+    (void)state;
+    for (long i = 0; i < 200000 && !f->lane.broken; i++) {
+        mst_lane_put(&f->lane, &output);
+        mst_lane_flush(&f->lane);
+    }
     assert_true(f->lane.broken);
     assert_true(f->lane.kept_bytes < (65 << 20));
     done_with(f);
@@ -389,6 +471,9 @@ int main(void)
         cmocka_unit_test(what_did_not_come_is_sent_again),
         cmocka_unit_test(what_is_acknowledged_is_not_kept),
         cmocka_unit_test(it_acknowledges_now_and_then),
+        cmocka_unit_test(only_the_next_message_counts),
+        cmocka_unit_test(messages_carry_their_numbers),
+        cmocka_unit_test(it_waits_for_a_peer_that_is_far_behind),
         cmocka_unit_test(what_is_kept_has_a_bound),
         cmocka_unit_test(without_memory_it_is_broken),
     };
