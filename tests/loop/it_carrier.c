@@ -224,7 +224,8 @@ static void deliver(side *s)
         mst_reader r = mst_reader_of(zmq_msg_data(m), zmq_msg_size(m));
         mst_record record;
 
-        mst_lane_heard(&s->lane, r.left);
+        assert_int_equal(mst_lane_heard(&s->lane, zmq_msg_data(m), r.left),
+                         MST_HEARD_NEXT);
         while (r.left > 0) {
             assert_int_equal(mst_wire_get(&r, &record), MUSTER_OK);
             on_record(s, &record);
