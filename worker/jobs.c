@@ -50,7 +50,7 @@ static void result_head(mst_out *out, mst_record *record)
     record->remote = (uint32_t)task->job.remote;
     record->peer = task->owner->cookie.rank;
     if (task->job.code != MUSTER_OK)
-        record->text = (mst_span){text, strnlen(text, MUSTER_ERROR_TEXT - 1)};
+        record->text = (mst_span){text, strnlen(text, MST_WIRE_TEXT)};
 }
 
 static void result_gone(mst_out *out)
