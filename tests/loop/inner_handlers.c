@@ -240,6 +240,49 @@ static int blob(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(blob);
 
+/* "name": "inode sum flags" of the file that is mapped where the blob is. */
+static int blob_place(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    const unsigned char *data;
+    char text[512], line[512], flags[8];
+    unsigned long from, to, inode, found = 0, sum = 0;
+    size_t n;
+    FILE *maps;
+
+    text_of(in, len, text);
+    data = muster_get(ctx, text, &n);
+    maps = fopen("/proc/self/maps", "re");
+    if (data == NULL || maps == NULL)
+        return muster_fail(ctx, 2, "no blob %s, or no maps", text);
+    while (found == 0 && fgets(line, sizeof(line), maps) != NULL)
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %lu", &from, &to, flags,
+                   &inode) == 4 &&
+            (uintptr_t)data >= from && (uintptr_t)data < to)
+            found = inode;
+    fclose(maps);
+    for (size_t i = 0; i < n; i++)
+        sum += data[i];
+    return muster_out_printf(out, "%lu %lu %s", found, sum,
+                             found != 0 ? flags : "");
+}
+MUSTER_HANDLER(blob_place);
+
+/* Takes all descriptors there are, for as long as it lives. */
+static int take_descriptors(muster_ctx *ctx, const void *in, size_t len,
+                            muster_out *out)
+{
+    int n = 0;
+
+    (void)ctx;
+    (void)in;
+    (void)len;
+    while (dup(0) >= 0)
+        n++;
+    return muster_out_printf(out, "%d", n);
+}
+MUSTER_HANDLER(take_descriptors);
+
 /* "name": gets it, says "begun", waits, reads it again. */
 static int hold_blob(muster_ctx *ctx, const void *in, size_t len,
                      muster_out *out)
