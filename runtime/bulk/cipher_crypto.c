@@ -16,34 +16,38 @@
 /* ------------------------------------------------------------- library -- */
 
 /* What is used of it, each under its own name. */
-#define FUNCTIONS(X)                                                           \
-    X(OSSL_LIB_CTX_new)                                                        \
-    X(EVP_CIPHER_fetch)                                                        \
-    X(EVP_CIPHER_CTX_new)                                                      \
-    X(EVP_CIPHER_CTX_free)                                                     \
-    X(EVP_CIPHER_CTX_ctrl)                                                     \
-    X(EVP_CipherInit_ex2)                                                      \
-    X(EVP_CipherUpdate)                                                        \
-    X(EVP_CipherFinal_ex)
-
-#define MEMBER(name) __typeof__(&name) name;
 static struct {
     pthread_once_t once;
     EVP_CIPHER *aes, *chacha;
-    FUNCTIONS(MEMBER)
+    __typeof__(&OSSL_LIB_CTX_new) OSSL_LIB_CTX_new;
+    __typeof__(&EVP_CIPHER_fetch) EVP_CIPHER_fetch;
+    __typeof__(&EVP_CIPHER_CTX_new) EVP_CIPHER_CTX_new;
+    __typeof__(&EVP_CIPHER_CTX_free) EVP_CIPHER_CTX_free;
+    __typeof__(&EVP_CIPHER_CTX_ctrl) EVP_CIPHER_CTX_ctrl;
+    __typeof__(&EVP_CipherInit_ex2) EVP_CipherInit_ex2;
+    __typeof__(&EVP_CipherUpdate) EVP_CipherUpdate;
+    __typeof__(&EVP_CipherFinal_ex) EVP_CipherFinal_ex;
 } lib = {.once = PTHREAD_ONCE_INIT};
-#undef MEMBER
+
+/* POSIX lets what dlsym() gives be a function; ISO C has no cast for it. */
+static bool find(void *library, const char *name, void *to)
+{
+    void *at = dlsym(library, name);
+
+    memcpy(to, &at, sizeof(at));
+    return at != NULL;
+}
 
 static bool find_all(void *library)
 {
-/* POSIX lets an object pointer of dlsym() be a function; ISO C has no cast */
-#define FIND(name)                                                             \
-    *(void **)&lib.name = dlsym(library, #name);                               \
-    if (lib.name == NULL)                                                      \
-        return false;
-    FUNCTIONS(FIND)
-#undef FIND
-    return true;
+    return find(library, "OSSL_LIB_CTX_new", &lib.OSSL_LIB_CTX_new) &&
+           find(library, "EVP_CIPHER_fetch", &lib.EVP_CIPHER_fetch) &&
+           find(library, "EVP_CIPHER_CTX_new", &lib.EVP_CIPHER_CTX_new) &&
+           find(library, "EVP_CIPHER_CTX_free", &lib.EVP_CIPHER_CTX_free) &&
+           find(library, "EVP_CIPHER_CTX_ctrl", &lib.EVP_CIPHER_CTX_ctrl) &&
+           find(library, "EVP_CipherInit_ex2", &lib.EVP_CipherInit_ex2) &&
+           find(library, "EVP_CipherUpdate", &lib.EVP_CipherUpdate) &&
+           find(library, "EVP_CipherFinal_ex", &lib.EVP_CipherFinal_ex);
 }
 
 /* In a context of our own: what the program, or the file openssl.cnf, sets up

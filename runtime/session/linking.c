@@ -535,7 +535,7 @@ static void on_disconnected(void *arg, int fd)
         if (w->fd != fd)
             continue;
         if (w->ended) {
-            mst_loop_time(&m->loop, &w->conclude, mst_now_ms());
+            mst_member_ended(w, true);
             continue;
         }
         suspect(w);

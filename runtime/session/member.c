@@ -47,12 +47,22 @@ static void on_conclude(void *arg, mst_timer *timer)
     mst_member *w = (mst_member *)arg;
     const int64_t now = mst_now_ms();
 
-    if (w->linked && now - w->lane.heard_ms < LAST_MS &&
-        now - w->ended_ms < LAST_MOST_MS) {
-        mst_loop_time(&w->m->loop, timer, now + LAST_MS);
+    /* what it said before its connection ended lies in ROUTER */
+    const bool more =
+        w->hung_up ? !w->m->hub.quiet : now - w->lane.heard_ms < LAST_MS;
+
+    if (w->linked && more && now - w->ended_ms < LAST_MOST_MS &&
+        mst_loop_time(&w->m->loop, timer, now + (w->hung_up ? 1 : LAST_MS)))
         return;
-    }
     mst_member_conclude(w);
+}
+
+void mst_member_ended(mst_member *w, bool hung_up)
+{
+    w->hung_up = hung_up;
+    if (!w->linked || !mst_loop_time(&w->m->loop, &w->conclude,
+                                     mst_now_ms() + (hung_up ? 0 : LAST_MS)))
+        mst_member_conclude(w);
 }
 
 static mst_member *create(muster *m, uint32_t rank)

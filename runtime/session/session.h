@@ -156,6 +156,7 @@ typedef struct mst_member {
     int64_t gone_ms;    /* its connection ended; 0: not */
     mst_box box;
     uint64_t note_id; /* of the call in handler_note */
+    bool hung_up;     /* its connection ended, and so did its process */
     mst_timer conclude;
     /* connection */
     TAILQ_ENTRY(mst_member) dirty_link;
@@ -312,6 +313,9 @@ void mst_member_free(mst_member *w);
 void mst_member_event(mst_member *w, mst_life_event event, const char *format,
                       ...) __attribute__((format(printf, 3, 4)));
 
+/* Its process has ended; hung_up: its connection, too, as far as is seen. The
+ * verdict waits for what it said last, and may be there on return. */
+void mst_member_ended(mst_member *w, bool hung_up);
 /* Its process has ended and its messages are read: the verdict. */
 void mst_member_conclude(mst_member *w);
 const char *mst_member_verdict(const mst_member *w);

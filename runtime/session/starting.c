@@ -215,9 +215,8 @@ void mst_session_report(void *arg, const mst_report *report)
         w->exit_signal = report->exit_signal;
         if (mst_life_over(w->state))
             mst_starting_settled(w);
-        else if (!w->linked ||
-                 !mst_loop_time(&m->loop, &w->conclude, w->ended_ms + 20))
-            mst_member_conclude(w);
+        else
+            mst_member_ended(w, w->probes > 0);
         break;
     }
 }

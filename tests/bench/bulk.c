@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RUNS 30                    /* of a size, at most */
+#define MOST 200                   /* of anything        */
 #define SIZE_NS INT64_C(150000000) /* for a size          */
 #define SLOW_US 1.5e6              /* once is enough      */
 
@@ -44,10 +45,10 @@ static double median_us(size_t size, size_t runs, int64_t limit_ns,
                         bench_once_fn once, void *arg)
 {
     const int64_t until = bench_now_ns() + limit_ns;
-    double us[RUNS];
+    double us[MOST];
     size_t n = 0;
 
-    for (size_t i = 0; i <= runs && n < RUNS; i++) {
+    for (size_t i = 0; i <= runs && n < MOST; i++) {
         const double took = (double)once(arg, size) / 1e3;
         const bool slow = took > SLOW_US;
 

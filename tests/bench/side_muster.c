@@ -5,6 +5,7 @@
 #include "ours.h"
 #include "rss.h"
 #include "sample.h"
+#include "succeed.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -143,6 +144,7 @@ static int usage(void)
           "       bench_muster broadcast|gather NWORKERS MAX\n"
           "       bench_muster calls COUNT\n"
           "       bench_muster cipher BYTES\n"
+          "       bench_muster succeed COUNT\n"
           "`tcp` or `plain` before these: over TCP, in plaintext.\n"
           "MUSTER_WORKER may name another worker program.\n",
           stderr);
@@ -193,6 +195,8 @@ int main(int argc, char **argv)
         bulk_calls(bench_count(argv[2], 10000));
     else if (strcmp(mode, "cipher") == 0 && argc == 3)
         bulk_cipher(bench_count(argv[2], BENCH_LARGEST));
+    else if (strcmp(mode, "succeed") == 0 && argc == 3)
+        succeed(bench_count(argv[2], 1000));
     else
         return usage();
     return EXIT_SUCCESS;

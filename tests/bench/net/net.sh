@@ -93,9 +93,13 @@ for i in $(seq "$N"); do
     host "$i" "$i"
 done
 
-inside 1 "$PROGRAM" sink "$NET.1" $PORT &
+inside 1 "$PROGRAM" hop "$NET.1" $PORT &
 STARTED+=($!)
 for i in $(seq "$N"); do
+    next=()
+    [ "$i" -eq "$N" ] || next=("$NET.$((i + 1))")
+    inside "$i" "$PROGRAM" hop "$NET.$i" $((PORT + 1)) ${next[@]+"${next[@]}"} &
+    STARTED+=($!)
     for session in star chain; do
         worker $session "$i" >"$DIR/$session.$i.log" 2>&1 &
         STARTED+=($!)
