@@ -22,6 +22,11 @@
  * for all processes of the machine, and what remains to be known of them, once
  * they are mapped, the kernel knows.
  *
+ * Results do not come this way. A child could write what the manager has looked
+ * at already, so the manager would have to copy it; and two copies by way of a
+ * warm memfd take 0.85 to 0.9 of the time of those by the socket pair, which is
+ * not worth a second pool.
+ *
  * What goes by the line to the child, beside a descriptor or without one:
  *
  *      0   1   'M' map, with the descriptor; 'F' forget
