@@ -24,7 +24,7 @@
  *
  * Results do not come this way. A child could write what the manager has looked
  * at already, so the manager would have to copy it; and two copies by way of a
- * warm memfd take 0.85 to 0.9 of the time of those by the socket pair, which is
+ * warm memfd took 0.8 to 0.9 of the time of those by the socket pair, which is
  * not worth a second pool.
  *
  * What goes by the line to the child, beside a descriptor or without one:
