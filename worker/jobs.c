@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -49,7 +50,7 @@ static void result_head(mst_out *out, mst_record *record)
     record->remote = (uint32_t)task->job.remote;
     record->peer = task->owner->cookie.rank;
     if (task->job.code != MUSTER_OK)
-        record->text = (mst_span){text, strnlen(text, MUSTER_ERROR_TEXT - 1)};
+        record->text = (mst_span){text, strnlen(text, MST_WIRE_TEXT)};
 }
 
 static void result_gone(mst_out *out)
@@ -180,15 +181,38 @@ static bool is(const mst_task *task, const char *builtin)
     return strcmp(task->name, builtin) == 0;
 }
 
+/* The request, to be kept for longer; NULL: no memory. */
+static mst_payload *kept_body(mst_worker *w, mst_task *task)
+{
+    const size_t len = task->job.len;
+    size_t mapped = 0;
+    mst_payload *body;
+    void *at;
+
+    if (task->use == 0) {
+        body = mst_payload_own_in(w->pool, task->body, len);
+        if (body != NULL)
+            task->body = NULL;
+        return body;
+    }
+    at = mst_views_take(&w->views, task->place, &mapped);
+    if (at == NULL)
+        return mst_payload_copy(task->body, len);
+    task->body = NULL;
+    body = mst_payload_mapped(at, mapped, len);
+    if (body == NULL)
+        munmap(at, mapped);
+    return body;
+}
+
 static muster_err put(mst_worker *w, mst_task *task, muster_error *err)
 {
-    mst_payload *body = mst_payload_own_in(w->pool, task->body, task->job.len);
+    mst_payload *body = kept_body(w, task);
     muster_err rc;
 
     if (body == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a blob of %zu bytes",
                         task->job.len);
-    task->body = NULL;
     rc = mst_blobs_put(&w->blobs, &body, err);
     mst_payload_unref(&body);
     return rc;

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -66,6 +67,17 @@ static void manager_is_gone(void)
     _exit(MST_EXIT_SILENT);
 }
 
+/* Handlers may have taken all descriptors; what comes by the line needs one for
+ * a moment. */
+static void spare(mst_worker *w, bool take)
+{
+    if (take == (w->spare_fd >= 0))
+        return;
+    if (!take)
+        close(w->spare_fd);
+    w->spare_fd = take ? fcntl(w->line_fd, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
 bool mst_worker_hear_line(mst_worker *w)
 {
     uint8_t words[MST_SEGMENT_WORDS];
@@ -78,15 +90,19 @@ bool mst_worker_hear_line(mst_worker *w)
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-    const ssize_t n =
-        recvmsg(w->line_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    const struct cmsghdr *head;
     int fd = -1;
+    ssize_t n;
 
+    spare(w, false);
+    n = recvmsg(w->line_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (n == 0)
         manager_is_gone();
-    if (n < 0)
+    if (n < 0) {
+        spare(w, true);
         return false;
+    }
     if (head != NULL && head->cmsg_level == SOL_SOCKET &&
         head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(fd)))
         memcpy(&fd, CMSG_DATA(head), sizeof(fd));
@@ -94,6 +110,7 @@ bool mst_worker_hear_line(mst_worker *w)
         mst_views_told(&w->views, words, (size_t)n, fd);
     else if (fd >= 0)
         mst_bulking_take(w, fd);
+    spare(w, true);
     return true;
 }
 
@@ -344,7 +361,9 @@ static muster_err set_up(mst_worker *w, muster_error *err)
     w->dial.arg = w;
     set_signals(w);
     rc = mst_registry_collect("the worker program", &ctx, err);
+    w->spare_fd = -1;
     if (rc == MUSTER_OK && w->line_fd >= 0) {
+        spare(w, true);
         w->line = (mst_watch){heard_line, w, -1};
         rc = mst_poll_add(&w->loop.poll, &w->line, w->line_fd,
                           EPOLLIN | EPOLLRDHUP, err);

@@ -111,6 +111,7 @@ typedef struct mst_worker {
     uint32_t output_room; /* of what is printed: may be sent */
     mst_watch line;       /* the inherited socket: its end is the manager's */
     int line_fd;          /* -1: none */
+    int spare_fd;         /* for one that comes by it; -1: none was left */
     bool has_executor;
     TAILQ_HEAD(, mst_task) tasks, held;
     mst_index by_id;    /* tasks */

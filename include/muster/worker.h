@@ -157,7 +157,8 @@ MUSTER_API muster *muster_ctx_muster(const muster_ctx *ctx);
  *
  * Thread:  the handler's.
  * Success: borrowed until the handler returns, whether the blob is dropped
- *          meanwhile or not; aligned to 16 bytes.
+ *          meanwhile or not; aligned to 16 bytes. Who writes there may crash:
+ *          other processes read the same memory.
  * Errors:  NULL: there is no such blob (or no memory to hold it)
  */
 MUSTER_API const void *muster_get(muster_ctx *ctx, const char *name,

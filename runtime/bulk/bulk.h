@@ -290,6 +290,7 @@ struct mst_carrier {
      * it has no line. */
     bool (*pass)(void *arg, const uint8_t words[MST_SEGMENT_WORDS], int fd);
     uint32_t known; /* segments it has, bit by bit */
+    uint32_t lent;  /* places behind them that are in use; likewise */
     LIST_HEAD(, mst_use) uses;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -41,13 +42,24 @@ void mst_segments_fini(mst_segments *s)
             destroy(s, i);
 }
 
+int mst_segment_file(size_t bytes)
+{
+    struct rlimit limit;
+
+    /* beyond it we would get a signal */
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 ||
+        (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes))
+        return -1;
+    return memfd_create("muster-bulk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
 static bool open_segment(mst_segment *one, size_t bytes)
 {
     /* children cannot map it for writing, and nobody can cut it */
     const int seals =
         F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-    one->fd = memfd_create("muster-bulk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    one->fd = mst_segment_file(bytes);
     if (one->fd < 0)
         return false;
     one->bytes = bytes;
@@ -185,9 +197,9 @@ void mst_views_told(mst_views *v, const uint8_t *words, size_t len, int fd)
     const uint8_t i = mst_read_u8(&r);
     const uint64_t bytes = mst_read_u64(&r);
 
-    if (r.ok && i < MST_SEGMENTS) {
+    if (r.ok && i < MST_PLACES) {
         forget(&v->views[i]);
-        if (what == MST_SEGMENT_MAP && fd >= 0 && bytes <= MST_SEGMENT_BYTES) {
+        if (what == MST_SEGMENT_MAP && fd >= 0 && bytes <= SIZE_MAX) {
             const void *at = mmap(NULL, (size_t)bytes, PROT_READ,
                                   MAP_SHARED | MAP_POPULATE, fd, 0);
 
@@ -201,7 +213,7 @@ void mst_views_told(mst_views *v, const uint8_t *words, size_t len, int fd)
 
 const void *mst_views_get(mst_views *v, unsigned i, uint64_t len)
 {
-    if (i >= MST_SEGMENTS || v->views[i].at == NULL || len >= v->views[i].bytes)
+    if (i >= MST_PLACES || v->views[i].at == NULL || len >= v->views[i].bytes)
         return NULL;
     v->views[i].uses++;
     return v->views[i].at;
@@ -210,10 +222,24 @@ const void *mst_views_get(mst_views *v, unsigned i, uint64_t len)
 void mst_views_put(mst_views *v, unsigned i)
 {
     v->views[i].uses--;
+    if (i >= MST_SEGMENTS)
+        forget(&v->views[i]);
+}
+
+void *mst_views_take(mst_views *v, unsigned i, size_t *bytes)
+{
+    struct mst_view *view = &v->views[i];
+    void *at = (void *)(uintptr_t)view->at;
+
+    if (i < MST_SEGMENTS || view->uses != 1)
+        return NULL;
+    *bytes = view->bytes;
+    *view = (struct mst_view){NULL, 0, 0};
+    return at;
 }
 
 void mst_views_fini(mst_views *v)
 {
-    for (unsigned i = 0; i < MST_SEGMENTS; i++)
+    for (unsigned i = 0; i < MST_PLACES; i++)
         forget(&v->views[i]);
 }

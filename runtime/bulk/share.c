@@ -12,7 +12,8 @@ typedef struct mst_use {
     unsigned place;
 } mst_use;
 
-/* What a worker keeps for longer than a handler runs is not left there. */
+/* What a worker keeps for longer than a handler runs is not left in a segment.
+ */
 static bool is_builtin(const mst_record *record)
 {
     static const char ours[] = "muster.";
@@ -36,25 +37,59 @@ static bool make_known(mst_carrier *carrier, unsigned place)
     return true;
 }
 
+static void give_back(mst_carrier *carrier, unsigned place, bool tainted)
+{
+    if (place < MST_SEGMENTS)
+        mst_segments_done(&carrier->bulk->segments, place, tainted);
+    else
+        carrier->lent &= ~(1u << place);
+}
+
+/* A copy of it in a segment; the place, or -1. */
+static int in_segment(mst_carrier *carrier, const mst_payload *payload)
+{
+    const int place = mst_segments_use(
+        &carrier->bulk->segments, payload->serial, payload->data, payload->len);
+
+    if (place < 0 || make_known(carrier, (unsigned)place))
+        return place;
+    give_back(carrier, (unsigned)place, false);
+    return -1;
+}
+
+/* It is in shared memory of its own; the place, or -1. */
+static int in_its_own(mst_carrier *carrier, const mst_payload *payload)
+{
+    uint8_t words[MST_SEGMENT_WORDS];
+    unsigned place = MST_SEGMENTS;
+
+    while (place < MST_PLACES && (carrier->lent >> place & 1u) != 0)
+        place++;
+    if (place == MST_PLACES)
+        return -1;
+    mst_segment_words(words, MST_SEGMENT_MAP, place, payload->mapped_bytes);
+    if (!carrier->pass(carrier->arg, words, payload->fd))
+        return -1;
+    carrier->lent |= 1u << place;
+    return (int)place;
+}
+
 bool mst_share_begin(mst_carrier *carrier, const mst_out *out,
                      mst_record *record)
 {
-    mst_segments *segments = &carrier->bulk->segments;
     const mst_payload *payload = out->payload;
     mst_use *use;
     int place;
 
     if (carrier->pass == NULL || payload->len < MST_SEGMENT_MIN ||
-        record->kind != MST_CALL || is_builtin(record))
+        record->kind != MST_CALL || (payload->fd < 0 && is_builtin(record)))
         return false;
     use = mst_calloc(1, sizeof(*use));
     if (use == NULL)
         return false;
-    place = mst_segments_use(segments, payload->serial, payload->data,
-                             payload->len);
-    if (place < 0 || !make_known(carrier, (unsigned)place)) {
-        if (place >= 0)
-            mst_segments_done(segments, (unsigned)place, false);
+    place = payload->fd >= 0 ? in_its_own(carrier, payload)
+                             : in_segment(carrier, payload);
+    if (place < 0) {
         mst_free(use);
         return false;
     }
@@ -74,7 +109,7 @@ static void end(mst_carrier *carrier, mst_use *use, bool tainted)
 
     LIST_REMOVE(use, link);
     mst_free(use);
-    mst_segments_done(&carrier->bulk->segments, place, tainted);
+    give_back(carrier, place, tainted);
 }
 
 bool mst_share_got(mst_carrier *carrier, uint64_t number)

@@ -72,20 +72,13 @@ void mst_blobs_fini(mst_blobs *blobs)
     pthread_mutex_destroy(&blobs->lock);
 }
 
-void *mst_blob_body(const char *name, const void *data, size_t len,
-                    size_t *bytes)
+size_t mst_blob_head(const char *name, char head[MST_BLOB_HEAD])
 {
-    const size_t at = padded(strlen(name));
-    char *body = len <= SIZE_MAX - at ? mst_alloc(at + len) : NULL;
+    const size_t len = strlen(name);
 
-    if (body == NULL)
-        return NULL;
-    memset(body, 0, at);
-    memcpy(body, name, strlen(name));
-    if (len > 0)
-        memcpy(body + at, data, len);
-    *bytes = at + len;
-    return body;
+    memset(head, 0, MST_BLOB_HEAD);
+    memcpy(head, name, len);
+    return padded(len);
 }
 
 /* With the lock: take the one of this name out; NULL: none. */

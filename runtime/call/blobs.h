@@ -18,6 +18,7 @@
 #define MST_BUILTIN_PUT "muster.put"
 #define MST_BUILTIN_DROP "muster.drop" /* body: name, no NUL */
 #define MST_BLOB_NAME 255u
+#define MST_BLOB_HEAD 256u /* bytes before the data, at most */
 
 typedef struct mst_blob mst_blob;
 
@@ -30,9 +31,9 @@ typedef struct mst_blobs {
 void mst_blobs_init(mst_blobs *blobs);
 void mst_blobs_fini(mst_blobs *blobs); /* drops all */
 
-/* A body for MST_BUILTIN_PUT; mst_free. NULL: no memory. */
-void *mst_blob_body(const char *name, const void *data, size_t len,
-                    size_t *bytes);
+/* What comes before the data in the body; its bytes. The name is no longer than
+ * it may be. */
+size_t mst_blob_head(const char *name, char head[MST_BLOB_HEAD]);
 
 /* Keep what a body describes; a blob of the same name goes.
  *

@@ -72,7 +72,8 @@ void mst_bulking_open(muster *m, const char *address)
     muster_error err;
 
     mst_bulk_init(&m->bulk, &m->loop.poll, 0, m->session_id);
-    if (m->bulking == MST_BULKING_OFF || by_line(m))
+    m->shares = by_line(m);
+    if (m->bulking == MST_BULKING_OFF || m->shares)
         return;
     if (m->bulking == MST_BULKING_PLAIN)
         mst_log_line(&m->log, MUSTER_LOG_WARN, "BULK-PLAINTEXT",

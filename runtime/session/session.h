@@ -228,6 +228,7 @@ struct muster {
     mst_loop loop;
     mst_hub hub;
     mst_bulking bulking;
+    bool shares; /* what is shipped lies in shared memory, for our children */
     mst_bulk bulk;
     mst_door door; /* its port */
     mst_relaying relaying;

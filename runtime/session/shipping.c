@@ -3,6 +3,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
@@ -35,27 +36,49 @@ void mst_shipments_free(muster *m)
     }
 }
 
-/* Takes body in any case. */
-static muster_err shipment_create(const char *builtin, const char *name,
-                                  void *body, size_t len, mst_shipment **out,
-                                  muster_error *err)
+/* One behind the other; NULL: no memory. */
+static mst_payload *joined(const muster *m, const struct iovec parts[2])
+{
+    const size_t first = parts[0].iov_len, len = parts[1].iov_len;
+    const bool fits = len <= SIZE_MAX - first - 1;
+    mst_payload *payload = NULL;
+    char *body;
+
+    if (fits && m->shares)
+        payload = mst_payload_shared(parts, 2);
+    if (payload != NULL)
+        return payload;
+    body = fits ? mst_alloc(first + len) : NULL;
+    if (body == NULL)
+        return NULL;
+    memcpy(body, parts[0].iov_base, first);
+    if (len > 0)
+        memcpy(body + first, parts[1].iov_base, len);
+    payload = mst_payload_own(body, first + len);
+    if (payload == NULL)
+        mst_free(body);
+    return payload;
+}
+
+static muster_err shipment_create(const muster *m, const char *builtin,
+                                  const char *name, const struct iovec parts[2],
+                                  mst_shipment **out, muster_error *err)
 {
     mst_shipment *s = mst_calloc(1, sizeof(*s));
 
     if (s != NULL) {
         s->builtin = builtin;
         s->name = mst_strdup(name);
-        s->payload = mst_payload_own(body, len);
+        s->payload = joined(m, parts);
     }
     if (s != NULL && s->name != NULL && s->payload != NULL) {
         *out = s;
         return MUSTER_OK;
     }
-    if (s == NULL || s->payload == NULL)
-        mst_free(body);
     if (s != NULL)
         shipment_free(s);
-    return mst_fail(err, MUSTER_ENOMEM, "no memory for %s", name);
+    return mst_fail(err, MUSTER_ENOMEM, "no memory for %s of %zu bytes", name,
+                    parts[1].iov_len);
 }
 
 /* ---------------------------------------------------------------- loop -- */
@@ -270,40 +293,33 @@ muster_err muster_module_ship(muster *m, const char *path, muster_error *err)
     const char *name = path != NULL ? strrchr(path, '/') : NULL;
     MST_AUTO(mst_drop) void *file = NULL;
     mst_shipment *shipment = NULL;
-    unsigned char *body;
-    size_t len, name_len;
+    size_t len;
     muster_err rc;
 
     if (path == NULL)
         return mst_fail(err, MUSTER_EINVAL, "no path of a module");
     name = name != NULL ? name + 1 : path;
-    name_len = strlen(name) + 1;
     rc = mst_module_read(path, &file, &len, err);
     if (rc != MUSTER_OK)
         return rc;
-    body = mst_alloc(name_len + len);
-    if (body == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "module %s", name);
-    memcpy(body, name, name_len);
-    memcpy(body + name_len, file, len);
-    rc = shipment_create(MST_BUILTIN_SHIP, name, body, name_len + len,
-                         &shipment, err);
+    rc = shipment_create(
+        m, MST_BUILTIN_SHIP, name,
+        (struct iovec[]){{(char *)name, strlen(name) + 1}, {file, len}},
+        &shipment, err);
     return shipment != NULL ? ship(m, shipment, err) : rc;
 }
 
 muster_err muster_module_load(muster *m, const char *path, muster_error *err)
 {
     mst_shipment *shipment = NULL;
-    char *body;
     muster_err rc;
 
     if (path == NULL || path[0] == '\0')
         return mst_fail(err, MUSTER_EINVAL, "no path of a module");
-    body = mst_strdup(path);
-    if (body == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "module %s", path);
-    rc = shipment_create(MST_BUILTIN_LOAD, path, body, strlen(path), &shipment,
-                         err);
+    rc = shipment_create(
+        m, MST_BUILTIN_LOAD, path,
+        (struct iovec[]){{(char *)path, strlen(path)}, {NULL, 0}}, &shipment,
+        err);
     return shipment != NULL ? ship(m, shipment, err) : rc;
 }
 
@@ -322,18 +338,17 @@ muster_err muster_put(muster *m, const char *name, const void *data, size_t len,
 {
     muster_err rc = check_name(name, err);
     mst_shipment *shipment = NULL;
-    size_t bytes;
-    void *body;
+    char head[MST_BLOB_HEAD];
 
     if (rc != MUSTER_OK)
         return rc;
     if (data == NULL && len > 0)
         return mst_fail(err, MUSTER_EINVAL, "no data, but %zu bytes of it",
                         len);
-    body = mst_blob_body(name, data, len, &bytes);
-    if (body == NULL)
-        return mst_fail(err, MUSTER_ENOMEM, "blob %s of %zu bytes", name, len);
-    rc = shipment_create(MST_BUILTIN_PUT, name, body, bytes, &shipment, err);
+    rc = shipment_create(m, MST_BUILTIN_PUT, name,
+                         (struct iovec[]){{head, mst_blob_head(name, head)},
+                                          {(void *)(uintptr_t)data, len}},
+                         &shipment, err);
     return shipment != NULL ? ship(m, shipment, err) : rc;
 }
 

@@ -1,5 +1,7 @@
 /* inner_handlers.c - handlers that call: the manager, others, themselves. */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +241,69 @@ static int blob(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
                              data);
 }
 MUSTER_HANDLER(blob);
+
+/* A line of /proc/self/maps: whether the address is in that mapping; the file,
+ * and how it is mapped. */
+static bool is_there(const char *line, const void *at, unsigned long *inode,
+                     char flags[5])
+{
+    char *end;
+    const uintptr_t from = strtoul(line, &end, 16);
+    const uintptr_t to = *end == '-' ? strtoul(end + 1, &end, 16) : 0;
+
+    if ((uintptr_t)at < from || (uintptr_t)at >= to || strlen(end) < 6)
+        return false;
+    memcpy(flags, end + 1, 4);
+    flags[4] = '\0';
+    (void)strtoul(end + 6, &end, 16); /* offset */
+    (void)strtoul(end, &end, 16);     /* device */
+    (void)strtoul(*end == ':' ? end + 1 : end, &end, 16);
+    *inode = strtoul(end, &end, 10);
+    return true;
+}
+
+/* "name": "inode sum flags" of the file that is mapped where the blob is. */
+static int blob_place(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    const unsigned char *data;
+    char text[512], line[512], flags[5] = "";
+    unsigned long inode = 0, sum = 0;
+    bool found = false;
+    size_t n;
+    FILE *maps;
+
+    text_of(in, len, text);
+    data = muster_get(ctx, text, &n);
+    if (data == NULL)
+        return muster_fail(ctx, 2, "no blob %s", text);
+    for (size_t i = 0; i < n; i++)
+        sum += data[i];
+    maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL) /* a descriptor may be missing, too */
+        return muster_fail(ctx, 2, "no maps");
+    while (!found && fgets(line, sizeof(line), maps) != NULL)
+        found = is_there(line, data, &inode, flags);
+    fclose(maps);
+    return muster_out_printf(out, "%lu %lu %s", inode, sum,
+                             inode != 0 ? flags : "");
+}
+MUSTER_HANDLER(blob_place);
+
+/* Takes all descriptors there are, for as long as it lives. */
+static int take_descriptors(muster_ctx *ctx, const void *in, size_t len,
+                            muster_out *out)
+{
+    int n = 0;
+
+    (void)ctx;
+    (void)in;
+    (void)len;
+    while (dup(0) >= 0)
+        n++;
+    return muster_out_printf(out, "%d", n);
+}
+MUSTER_HANDLER(take_descriptors);
 
 /* "name": gets it, says "begun", waits, reads it again. */
 static int hold_blob(muster_ctx *ctx, const void *in, size_t len,

@@ -8,3 +8,10 @@ foreach(name it_inner it_blobs it_channels it_interrupt)
         add_dependencies(${name} inner_handlers)
     endif()
 endforeach()
+loop_test(it_blobs_shared 60)
+target_sources(it_blobs_shared PRIVATE
+    ../support/bulk_rig.c ../support/relay.c)
+target_compile_definitions(it_blobs_shared PRIVATE
+    INNER_HANDLERS="$<TARGET_FILE:inner_handlers>"
+    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+add_dependencies(it_blobs_shared inner_handlers bulk_handlers)

@@ -122,6 +122,21 @@ static void a_handler_keeps_what_it_got(void **state)
     rig_down(&r);
 }
 
+/* A handler that fails with more words than a record holds. */
+static void a_long_reason_is_cut(void **state)
+{
+    char name[400] = "";
+    rig *r = up(1);
+
+    (void)state;
+    memset(name, 'x', sizeof(name) - 1);
+    assert_code(rig_call(r, 1, "blob", name, 0), MUSTER_EREMOTE, r->err);
+    assert_words(r->err.text, "no blob xxx", "xxx");
+    put(r, "a", "1");
+    assert_blob(r, 1, "a", "1 1");
+    rig_down(&r);
+}
+
 static void without_workers_it_is_kept_for_later(void **state)
 {
     rig *r = rig_open(NULL);
@@ -211,6 +226,7 @@ int main(void)
         rig_test(a_dropped_blob_is_gone_everywhere),
         rig_test(one_name_is_one_blob),
         rig_test(a_handler_keeps_what_it_got),
+        rig_test(a_long_reason_is_cut),
         rig_test(without_workers_it_is_kept_for_later),
         rig_test(a_lost_worker_does_not_fail_a_put),
         rig_test(a_put_that_fails_leaves_nothing),

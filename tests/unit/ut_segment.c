@@ -92,7 +92,7 @@ static void a_child_reads_it_and_cannot_write(void **state)
     unsigned char *a = bytes_of(2 * MIB, 'a');
     const unsigned i = (unsigned)mst_segments_use(s, 1, a, 2 * MIB);
     const int fd = s->places[i].fd;
-    const uint8_t nonsense[] = {MST_SEGMENT_MAP, MST_SEGMENTS, 0};
+    const uint8_t nonsense[] = {MST_SEGMENT_MAP, MST_PLACES, 0};
 
     (void)state;
     assert_non_null(v);
@@ -101,7 +101,7 @@ static void a_child_reads_it_and_cannot_write(void **state)
     assert_memory_equal(mst_views_get(v, i, 2 * MIB), a, 2 * MIB);
     mst_views_put(v, i);
     assert_null(mst_views_get(v, i, s->places[i].bytes));
-    assert_null(mst_views_get(v, MST_SEGMENTS, 1));
+    assert_null(mst_views_get(v, MST_PLACES, 1));
     assert_ptr_equal(mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
                      MAP_FAILED);
     assert_int_not_equal(ftruncate(fd, 0), 0);
@@ -190,6 +190,51 @@ static void without_memory_there_is_none(void **state)
     free(data);
 }
 
+/* As a child gets a file of this payload. */
+static void tell_alone(mst_views *v, unsigned place, size_t bytes, char fill)
+{
+    uint8_t words[MST_SEGMENT_WORDS];
+    const int fd = mst_segment_file(bytes);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+    assert_int_equal(pwrite(fd, &fill, 1, 0), 1);
+    mst_segment_words(words, MST_SEGMENT_MAP, place, bytes);
+    mst_views_told(v, words, sizeof(words), fd);
+}
+
+static void what_is_taken_stays_when_its_place_is_used_again(void **state)
+{
+    mst_views *v = calloc(1, sizeof(*v));
+    const unsigned place = MST_PLACES - 1;
+    size_t bytes = 0;
+    char *at;
+
+    (void)state;
+    assert_non_null(v);
+    tell_alone(v, place, MIB, 'a');
+    assert_non_null(mst_views_get(v, place, MIB - 1));
+    at = mst_views_take(v, place, &bytes);
+    assert_non_null(at);
+    assert_int_equal(bytes, MIB);
+    assert_null(mst_views_get(v, place, 1));
+    tell_alone(v, place, 2 * MIB, 'b');
+    assert_int_equal(at[0], 'a');
+    assert_int_equal(*(const char *)mst_views_get(v, place, MIB), 'b');
+    mst_views_put(v, place); /* nobody else reads it: it goes */
+    assert_null(mst_views_get(v, place, 1));
+    assert_int_equal(munmap(at, bytes), 0);
+    /* a segment is never taken */
+    tell_alone(v, 0, MIB, 'c');
+    assert_non_null(mst_views_get(v, 0, 1));
+    assert_null(mst_views_take(v, 0, &bytes));
+    mst_views_put(v, 0);
+    assert_non_null(mst_views_get(v, 0, 1));
+    mst_views_put(v, 0);
+    mst_views_fini(v);
+    free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +244,7 @@ int main(void)
         cmocka_unit_test(it_goes_when_nobody_wants_it),
         cmocka_unit_test(a_tainted_one_is_not_used_again),
         cmocka_unit_test(without_memory_there_is_none),
+        cmocka_unit_test(what_is_taken_stays_when_its_place_is_used_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
