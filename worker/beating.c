@@ -55,6 +55,24 @@ void mst_worker_tell(mst_worker *w)
     w->told_ms = now;
 }
 
+/* Half the time-out, and a little that is another in each worker. */
+static int64_t quiet_until(const mst_worker *w)
+{
+    const int64_t half = w->heartbeat_ms / 2;
+
+    return w->dial.lane.heard_ms + half +
+           (int64_t)(w->dial.instance % (uint64_t)(half / 8 + 1));
+}
+
+/* TCP sends again later and later, perhaps too late; a new connection may be
+ * through before that. Seldom: the link may just be slow. */
+static bool is_deaf(const mst_worker *w, int64_t now)
+{
+    return w->heartbeat_ms > 0 && now >= quiet_until(w) &&
+           (w->deaf_ms == 0 ||
+            now - w->deaf_ms >= 2 * (int64_t)w->heartbeat_ms);
+}
+
 void mst_worker_beat(void *worker, mst_timer *timer)
 {
     mst_worker *w = (mst_worker *)worker;
@@ -73,11 +91,22 @@ void mst_worker_beat(void *worker, mst_timer *timer)
     if (w->heartbeat_ms > 0 && now - w->dial.lane.heard_ms >= w->heartbeat_ms)
         mst_worker_end(w, MST_EXIT_SILENT, "the manager was silent for %.1f s",
                        (double)w->heartbeat_ms / 1000);
+    else if (is_deaf(w, now)) {
+        w->deaf_ms = now;
+        w->away_ms = w->dial.lane.heard_ms;
+        w->dial.state = MST_DIAL_CUT;
+        w->due_ms = 0;
+        mst_loop_time(&w->loop, timer, now); /* for the next look at it */
+        return;
+    }
     if (now - w->told_ms >= pause ||
         (now - w->told_ms >= every && !TAILQ_EMPTY(&w->tasks)))
         mst_worker_tell(w);
     mst_bulking_tick(w, now);
     mst_large_tick(now);
     w->due_ms = now + every;
+    if (w->heartbeat_ms > 0 && quiet_until(w) > now &&
+        quiet_until(w) < w->due_ms)
+        w->due_ms = quiet_until(w);
     mst_loop_time(&w->loop, timer, w->due_ms);
 }

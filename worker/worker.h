@@ -122,6 +122,7 @@ typedef struct mst_worker {
     unsigned attempts; /* in a row that were not welcome */
     int64_t heartbeat_ms, grace_ms;
     int64_t told_ms, due_ms; /* figures went out; the next tick is due */
+    int64_t deaf_ms;         /* dialled anew, for nothing was heard    */
     mst_meter meter;
     bool here; /* the main thread runs a handler; another drives */
     bool over;

@@ -109,7 +109,7 @@
  * heartbeat behind it. No more than MST_WIRE_AHEAD messages, and the ACKs among
  * them, wait for an ACK, so the low bits tell. A worker that is away
  * for longer than the heartbeat time-out (MST_WIRE_AWAY_MS without one) is
- * given up by both.
+ * given up by both; one that hears nothing for half of that dials anew.
  */
 #ifndef MST_WIRE_H
 #define MST_WIRE_H

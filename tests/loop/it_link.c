@@ -213,6 +213,30 @@ static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
     rig_down(&r);
 }
 
+/* Nobody says that it is gone: the worker does not wait until it is lost. */
+static void a_connection_that_stands_still_is_left_for_another(void **state)
+{
+    rig *r = relayed(2, 4000 * RIG_SLOW);
+    const pid_t pids[] = {rig_pid(r, 1), rig_pid(r, 2)};
+    const int before = relay_connections(way);
+    const int64_t began = rig_now_ms();
+    muster_future *futures[6];
+
+    (void)state;
+    relay_stick(way);
+    for (int i = 0; i < 6; i++)
+        futures[i] = rig_start(r, 1 + (uint32_t)i % 2, "count", "");
+    for (int i = 0; i < 6; i++)
+        assert_counted(r, &futures[i], 100 * (1 + i % 2) + 1 + i / 2);
+    assert_within("calls on connections that stand still", began, 3500);
+    printf("           %d connections for 2 workers\n",
+           relay_connections(way) - before);
+    assert_int_equal(relay_connections(way), before + 2);
+    assert_back(r, 1, pids[0]);
+    assert_back(r, 2, pids[1]);
+    rig_down(&r);
+}
+
 /* It tries again at once, and then less and less often. */
 static void a_worker_does_not_storm_where_it_is_cut_at_once(void **state)
 {
@@ -374,6 +398,7 @@ int main(void)
         relay_test(a_broadcast_does_not_notice_a_cut),
         relay_test(a_link_that_stands_still_too_long_is_a_lost_worker),
         relay_test(a_link_that_stands_still_for_a_moment_is_nothing),
+        relay_test(a_connection_that_stands_still_is_left_for_another),
         relay_test(a_worker_does_not_storm_where_it_is_cut_at_once),
         relay_test(a_bit_that_flips_is_a_cut_and_no_more),
         relay_test(a_mark_that_nobody_made_changes_nothing),

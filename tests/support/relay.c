@@ -32,6 +32,7 @@ struct relay {
     int listener, wake;
     int ends[PAIRS][2]; /* worker, manager; -1: free */
     int numbers[PAIRS];
+    bool stuck[PAIRS];
     frames at[PAIRS][2];
     unsigned delete[2]; /* 1 + how many go before it; 0: none */
     int deleted;
@@ -87,6 +88,7 @@ static void take_one(relay *r)
         r->ends[i][0] = fd;
         r->ends[i][1] = out;
         r->numbers[i] = r->connections;
+        r->stuck[i] = false;
         memset(r->at[i], 0, sizeof(r->at[i]));
         r->at[i][0].left = r->at[i][1].left = GREETING;
         return;
@@ -259,7 +261,8 @@ static void *run(void *arg)
         for (int i = 0; i < PAIRS; i++)
             for (int side = 0; side < 2; side++)
                 fds[2 + 2 * i + side] = (struct pollfd){
-                    r->frozen ? -1 : r->ends[i][side], POLLIN, 0};
+                    r->frozen || r->stuck[i] ? -1 : r->ends[i][side], POLLIN,
+                    0};
         pthread_mutex_unlock(&r->lock);
         poll(fds, 2 + 2 * PAIRS, -1);
         pthread_mutex_lock(&r->lock);
@@ -393,6 +396,15 @@ void relay_mark(relay *r)
 void relay_freeze(relay *r)
 {
     tell(r, &r->frozen, true);
+}
+
+void relay_stick(relay *r)
+{
+    pthread_mutex_lock(&r->lock);
+    for (int i = 0; i < PAIRS; i++)
+        r->stuck[i] = r->ends[i][0] >= 0;
+    pthread_mutex_unlock(&r->lock);
+    eventfd_write(r->wake, 1);
 }
 
 void relay_thaw(relay *r)

@@ -40,6 +40,9 @@ int relay_deleted(relay *r);
 void relay_freeze(relay *r);
 void relay_thaw(relay *r);
 
+/* The same with those that are open now, for good; new ones are forwarded. */
+void relay_stick(relay *r);
+
 /* Close every connection, and at once each that comes, until released. */
 void relay_hold(relay *r);
 void relay_release(relay *r);
