@@ -31,7 +31,7 @@ static void beat_one(mst_member *w, int64_t now)
             mst_box_words(w, box, sizeof(box)));
         return;
     }
-    if (now - w->lane.sent_ms >= timeout / 4) {
+    if (now - w->lane.sent_ms >= timeout / 8) { /* a tick is a quarter */
         mst_lane_put(&w->lane, &beat);
         mst_link_dirty(w);
     }
