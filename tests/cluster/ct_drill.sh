@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# ct_drill.sh - a minute of `./dev drill --cluster`: Pods deleted and killed, a
-# node cut off, the API server killed, while work with known results goes on.
-# Not executable, so not one of `./dev cluster test`: it is run by hand, with
-# bash, until it has passed often enough on the state of the day.
+# ct_drill.sh - half a minute of `./dev drill --cluster`: Pods deleted and
+# killed, a node cut off, the API server killed, while work with known results
+# goes on.
+#
+#   MUSTER_CT_SEED      of the faults; the one that is set has all of these
+#   MUSTER_CT_MINUTES   how long
 # limit: 600
 # shellcheck source=tests/cluster/lib.sh
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -18,7 +20,8 @@ as_it_was() {
 } >/dev/null 2>&1
 trap 'as_it_was; leave' EXIT
 
-"$BUILD/muster_drill" --cluster --seed 1 --minutes 1 --quiet &
+"$BUILD/muster_drill" --cluster --every 2000 --quiet \
+    --seed "${MUSTER_CT_SEED:-59}" --minutes "${MUSTER_CT_MINUTES:-0.5}" &
 drill=$!
 children+=("$drill")
 wait "$drill"

@@ -15,6 +15,7 @@
 #include "system.h"
 
 #define WORDS 16
+#define ACCOUNT_TRIES 100 /* of a fifth of a second and more each */
 
 /* Runs a command to its end; what it prints goes to `out`. */
 static int run(const char *const *words, int out)
@@ -55,6 +56,20 @@ static bool script(const cluster *c, const char *verb, const char *what)
     return words[0] != NULL && does(c, words);
 }
 
+/* Pods are refused before their account is there. */
+static bool has_account(const cluster *c)
+{
+    const char *const words[] = {"kubectl",        "-n",      c->ns, "get",
+                                 "serviceaccount", "default", NULL};
+
+    for (int i = 0; i < ACCOUNT_TRIES; i++) {
+        if (does(c, words))
+            return true;
+        poll(NULL, 0, 200);
+    }
+    return false;
+}
+
 bool cluster_begin(cluster *c, FILE *log, char *why, size_t bytes)
 {
     const char *const make[] = {"kubectl", "create", "namespace", c->ns, NULL};
@@ -66,6 +81,8 @@ bool cluster_begin(cluster *c, FILE *log, char *why, size_t bytes)
         snprintf(why, bytes, "no MUSTER_CLUSTER; see ./dev drill --cluster");
     else if (!does(c, make))
         snprintf(why, bytes, "kubectl cannot make the namespace %s", c->ns);
+    else if (!has_account(c))
+        snprintf(why, bytes, "no default service account in %s", c->ns);
     else
         snprintf(c->counts, sizeof(c->counts), "/dev/shm/%.50s", c->ns);
     if (c->counts[0] == '\0')

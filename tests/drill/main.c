@@ -20,6 +20,7 @@
 #define SHUT_OUT_MS 16000  /* after that no stranger is left */
 #define POD_MS 120000      /* of a node that was cut off, and of its Pods */
 #define HELD_BACK_MS 30000 /* a successor, at most */
+#define SPARE_MS 25000 /* chunks for the next transfer: two looks, and some */
 /* What may be in use at the end and was not at first: what is known of each
  * worker there was, and what is allocated once and kept. */
 #define KIB_EACH 4
@@ -134,18 +135,33 @@ static void check_cluster(drill *d)
     cluster_end(&d->cluster);
 }
 
+static int64_t most_in_use(const drill *d)
+{
+    return d->report.in_use_first + KIB_ONCE +
+           KIB_EACH * (int64_t)d->book->nworkers;
+}
+
+/* With nothing to do, what is kept for the next transfer is given back. */
+static int64_t settled_memory(const drill *d)
+{
+    const double until = book_now() + SPARE_MS;
+    int64_t kib;
+
+    while ((kib = system_in_use_kib()) > most_in_use(d) && book_now() < until)
+        poll(NULL, 0, 100);
+    return kib;
+}
+
 static void check_memory(drill *d)
 {
     const report *r = &d->report;
-    const int64_t most =
-        r->in_use_first + KIB_ONCE + KIB_EACH * (int64_t)d->book->nworkers;
 
-    if (r->in_use_last > most)
+    if (r->in_use_last > most_in_use(d))
         book_wrong(d->book,
                    "%lld KiB of memory are in use with nothing to do, first "
                    "%lld; after %u workers it should be at most %lld",
                    (long long)r->in_use_last, (long long)r->in_use_first,
-                   d->book->nworkers, (long long)most);
+                   d->book->nworkers, (long long)most_in_use(d));
 }
 
 static void check_rest(drill *d)
@@ -188,7 +204,7 @@ static void work(drill *d)
     r->seconds = (book_now() - began_ms) / 1e3;
     r->fds_last = settled_descriptors(d);
     r->kib_last = system_memory_kib();
-    r->in_use_last = system_in_use_kib();
+    r->in_use_last = settled_memory(d);
     r->relayed = d->foe.way != NULL ? relay_open(d->foe.way) : 0;
     atomic_store(&d->book->heard, false);
     muster_close(&d->m);

@@ -376,7 +376,8 @@ credentials_end() {
     ! said WORKER-LOST || fail "token revoked: a worker is lost"
     kill -INT "$(pgrep -P "$job")" # the call goes on until then
     finish
-    expect 130 "token revoked" "everything was cancelled" KUBE-NOT-DELETED
+    expect 130 "token revoked" "everything was cancelled" KUBE-NOT-DELETED \
+        "PODS-STAY left=" "muster clean --namespace"
     begin "$no"
     run -n 1 "$script" size
     expect 69 "token refused" "401 Unauthorized"

@@ -155,8 +155,10 @@ char *mst_calls_log_tail(mst_plan *plan, mst_log *log, const char *name,
     return tail;
 }
 
-/* False: it was stopped. What stays for another reason is said. */
-static bool dropped(mst_kube_request *r, mst_log *log, bool *refused)
+/* False: it was stopped. What stays for another reason is said, and counted
+ * where it was not refused. */
+static bool dropped(mst_plan *plan, mst_kube_request *r, mst_log *log,
+                    bool *refused)
 {
     const bool stopped = r->rc == MUSTER_ECANCELED;
     const bool fine = r->rc == MUSTER_OK || r->status == 404 || stopped;
@@ -168,6 +170,7 @@ static bool dropped(mst_kube_request *r, mst_log *log, bool *refused)
                          r->what.resource, r->err.text);
         *refused = true;
     } else if (!fine) {
+        plan->nstay++;
         mst_log_line(log, MUSTER_LOG_WARN, "KUBE-NOT-DELETED", "name=%s why=%s",
                      r->what.name, r->err.text);
     }
@@ -193,7 +196,7 @@ void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
     }
     (void)mst_kube_http_run(http, requests, n);
     for (size_t i = 0; i < n; i++)
-        drops[i].stopped = !dropped(&requests[i], log, refused);
+        drops[i].stopped = !dropped(plan, &requests[i], log, refused);
 }
 
 bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
@@ -208,7 +211,7 @@ bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
 
     path_of(path, plan->pod.ns, "/secrets/%s", name);
     (void)mst_kube_http_run(http, &r, 1);
-    return dropped(&r, log, &refused);
+    return dropped(plan, &r, log, &refused);
 }
 
 bool mst_calls_drop_session(mst_plan *plan, mst_kube_http *http, mst_log *log,

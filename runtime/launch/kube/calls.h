@@ -41,7 +41,7 @@ typedef struct mst_call_drop {
 } mst_call_drop;
 
 /* Those that are not there any more count as dropped; what else goes wrong is
- * logged. *refused: we may not, and it was said. */
+ * logged, and counted in the plan. *refused: we may not, and it was said. */
 void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
                          mst_call_drop *drops, size_t n, int64_t until_ms,
                          bool *refused);

@@ -365,6 +365,24 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
         drop(f, pods, k < WIDTH ? k : WIDTH, until_ms, http);
 }
 
+/* What could not be deleted was named: now who deletes it. */
+static void tell_stay(const mst_fleet *f)
+{
+    const mst_pod_plan *pod = &f->plan->pod;
+
+    if (f->plan->nstay == 0)
+        return;
+    if (pod->owner_name != NULL)
+        mst_log_line(f->log, MUSTER_LOG_WARN, "PODS-STAY",
+                     "left=%zu: they go with the Pod %s", f->plan->nstay,
+                     pod->owner_name);
+    else
+        mst_log_line(f->log, MUSTER_LOG_WARN, "PODS-STAY",
+                     "left=%zu: muster clean --namespace %s --session %s "
+                     "deletes them",
+                     f->plan->nstay, pod->ns, pod->session);
+}
+
 static void finish(mst_fleet *f, bool cut_off)
 {
     const int64_t until_ms = mst_until_ms(MST_CALLS_LAST_MS);
@@ -384,6 +402,7 @@ static void finish(mst_fleet *f, bool cut_off)
     while (drop_secrets(f, http, until_ms, true))
         ;
     pthread_mutex_unlock(&f->lock);
+    tell_stay(f);
     mst_kube_http_destroy(&fresh);
 }
 

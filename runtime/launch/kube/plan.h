@@ -20,6 +20,7 @@ typedef struct mst_plan {
     char *strings[16]; /* what pod.* points to */
     char **env;        /* that of pod.env, or NULL */
     char address[64];  /* of the manager's Pod; "": not known */
+    size_t nstay;      /* Pods and Secrets that could not be deleted */
 } mst_plan;
 
 /* What there is to know before. All of it is copied, but the session, which is

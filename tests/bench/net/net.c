@@ -1,14 +1,16 @@
 /* bench_net - a broadcast to workers that each have a link of their own.
  *
- *     bench_net sink ADDRESS PORT       a receiver of one raw copy
- *     bench_net ADDRESS DIR N SINK PORT [--size MIB] [--rounds R] [--sweep]
- * [--no-star]
+ *     bench_net hop ADDRESS PORT [NEXT]  one that gets a raw copy, and passes
+ *                                        it on to the next
+ *     bench_net ADDRESS DIR N FIRST PORT [--size MIB] [--rounds R] [--sweep]
+ *               [--no-star]
  *
  * The second is the manager. It listens at ADDRESS and writes join files into
  * DIR/star and DIR/chain, for N workers each, which net.sh starts. In each
- * round the same bytes go as one copy to SINK by a plain TCP socket, to the
- * workers of the first session without relays, and to those of the second with
- * them. The clock is that of ../bulk.h.
+ * round the same bytes go as one copy by a plain TCP socket to a hop at FIRST
+ * and PORT, to a chain of N bare hops that begins there on the port behind, to
+ * the workers of the first session without relays, and to those of the second
+ * with them. The clock is that of ../bulk.h.
  */
 #include "bulk.h"
 #include "sample.h"
@@ -31,6 +33,7 @@
 #define ROUNDS 32
 #define WORKERS 64
 #define ALARM_S 600
+#define PIECE ((size_t)256 << 10) /* that a hop reads at most */
 
 static void must(ssize_t rc, const char *what)
 {
@@ -90,58 +93,87 @@ static int stream(void)
     return fd;
 }
 
-static void sink(const char *host, const char *port)
+static int listener_at(const char *host, const char *port)
 {
     const struct sockaddr_in at = address_of(host, port);
-    const int listener = stream();
-    unsigned char *body = bench_alloc(BENCH_LARGEST, 1);
-    uint64_t size, sum;
-    int fd;
+    const int fd = stream();
 
-    must(bind(listener, (const struct sockaddr *)&at, sizeof(at)), "bind");
-    must(listen(listener, 1), "listen");
-    fd = accept(listener, NULL, NULL);
-    must(fd, "accept");
+    must(bind(fd, (const struct sockaddr *)&at, sizeof(at)), "bind");
+    must(listen(fd, 1), "listen");
+    return fd;
+}
+
+static int connected_to(const char *host, const char *port)
+{
+    const struct sockaddr_in at = address_of(host, port);
+    int fd = stream(), tries = 0;
+
+    while (connect(fd, (const struct sockaddr *)&at, sizeof(at)) != 0) {
+        if (++tries > 100)
+            bench_die("nobody at %s: %s", host, strerror(errno));
+        close(fd);
+        poll(NULL, 0, 50);
+        fd = stream();
+    }
+    return fd;
+}
+
+/* What comes goes on at once. */
+static void pass(int from, int to, unsigned char *body, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        const size_t most = len - done < PIECE ? len - done : PIECE;
+        const ssize_t n = read(from, body + done, most);
+
+        must(n, "read");
+        if (n == 0)
+            bench_die("a payload that ends early");
+        if (to >= 0)
+            write_all(to, body + done, (size_t)n);
+        done += (size_t)n;
+    }
+}
+
+/* Answers with the sum when all behind it have the same. */
+static void hop(const char *host, const char *port, const char *next)
+{
+    const int listener = listener_at(host, port);
+    const int to = next != NULL ? connected_to(next, port) : -1;
+    /* cppcheck-suppress nullPointer */
+    const int from = accept(listener, NULL, NULL);
+    unsigned char *body = bench_alloc(BENCH_LARGEST, 1);
+    uint64_t size, sum, behind;
+
+    must(from, "accept");
     for (;;) {
-        read_all(fd, &size, sizeof(size));
+        read_all(from, &size, sizeof(size));
         if (size > BENCH_LARGEST)
             bench_die("a payload of %zu bytes", (size_t)size);
-        read_all(fd, body, size);
-        sum = bench_read(body, size);
-        write_all(fd, &sum, sizeof(sum));
+        if (to >= 0)
+            write_all(to, &size, sizeof(size));
+        pass(from, to, body, size);
+        sum = behind = bench_read(body, size);
+        if (to >= 0)
+            read_all(to, &behind, sizeof(behind));
+        sum = sum == behind ? sum : ~sum;
+        write_all(from, &sum, sizeof(sum));
     }
 }
 
-typedef struct copy {
-    int fd;
-} copy;
-
-static copy copy_to(const char *host, const char *port)
+static double copy_ms(int fd, const void *body, size_t len)
 {
-    const struct sockaddr_in at = address_of(host, port);
-    copy c = {stream()};
-    int tries = 0;
-
-    while (connect(c.fd, (const struct sockaddr *)&at, sizeof(at)) != 0) {
-        if (++tries > 100)
-            bench_die("no sink at %s: %s", host, strerror(errno));
-        close(c.fd);
-        poll(NULL, 0, 50);
-        c.fd = stream();
-    }
-    return c;
-}
-
-static double copy_ms(const copy *c, const void *body, size_t len)
-{
+    const uint64_t size = len, want = bench_read(body, len);
     const int64_t start = bench_now_ns();
-    const uint64_t size = len;
     uint64_t sum;
+    int64_t took;
 
-    write_all(c->fd, &size, sizeof(size));
-    write_all(c->fd, body, len);
-    read_all(c->fd, &sum, sizeof(sum));
-    return (double)(bench_now_ns() - start) / 1e6;
+    write_all(fd, &size, sizeof(size));
+    write_all(fd, body, len);
+    read_all(fd, &sum, sizeof(sum));
+    took = bench_now_ns() - start;
+    if (sum != want)
+        bench_die("a hop has not read what was sent");
+    return (double)took / 1e6;
 }
 
 /* --------------------------------------------------------------- muster -- */
@@ -211,41 +243,63 @@ static double broadcast_ms(muster *m, size_t n, const void *body, size_t len)
 /* --------------------------------------------------------------- rounds -- */
 
 typedef struct net {
-    copy copy;
+    int copy, bare; /* to one, and to a chain of bare hops; -1: none */
     muster *star, *chain;
     size_t n, rounds;
     bool no_star;
     unsigned char *body;
 } net;
 
-typedef struct medians {
-    double copy, star, chain;
-} medians;
+typedef struct times {
+    double copy, bare, star, chain;
+} times;
 
-static medians measure(const net *b, size_t n, size_t size, size_t rounds)
+static times once(const net *b, size_t n, size_t size)
 {
-    double copy[ROUNDS], star[ROUNDS], chain[ROUNDS];
+    times t = {.copy = copy_ms(b->copy, b->body, size)};
 
-    for (size_t i = 0; i < rounds; i++) {
-        copy[i] = copy_ms(&b->copy, b->body, size);
-        star[i] = b->no_star ? 0 : broadcast_ms(b->star, n, b->body, size);
-        chain[i] = broadcast_ms(b->chain, n, b->body, size);
-        if (size >= 16 * MIB)
-            printf("  round %2zu   one copy %8.1f   star %8.1f   "
-                   "relays %8.1f ms\n",
-                   i + 1, copy[i], star[i], chain[i]);
-    }
-    return (medians){bench_quantile(copy, rounds, 0.5),
-                     bench_quantile(star, rounds, 0.5),
-                     bench_quantile(chain, rounds, 0.5)};
+    if (b->bare >= 0)
+        t.bare = copy_ms(b->bare, b->body, size);
+    if (!b->no_star)
+        t.star = broadcast_ms(b->star, n, b->body, size);
+    t.chain = broadcast_ms(b->chain, n, b->body, size);
+    return t;
 }
 
-static void say(size_t n, size_t size, medians m)
+static times measure(const net *b, size_t n, size_t size, size_t rounds)
 {
-    printf("%6zu KiB to %2zu: one copy %8.1f ms, star %8.1f ms (%5.2f x), "
-           "relays %8.1f ms (%5.2f x)\n",
-           size >> 10, n, m.copy, m.star, m.star / m.copy, m.chain,
-           m.chain / m.copy);
+    double copy[ROUNDS], bare[ROUNDS], star[ROUNDS], chain[ROUNDS];
+
+    for (size_t i = 0; i < rounds; i++) {
+        const times t = once(b, n, size);
+
+        copy[i] = t.copy;
+        bare[i] = t.bare;
+        star[i] = t.star;
+        chain[i] = t.chain;
+        if (size >= 16 * MIB)
+            printf("  round %2zu   one copy %7.1f   bare chain %7.1f   "
+                   "star %7.1f   relays %7.1f ms\n",
+                   i + 1, t.copy, t.bare, t.star, t.chain);
+    }
+    return (times){
+        bench_quantile(copy, rounds, 0.5), bench_quantile(bare, rounds, 0.5),
+        bench_quantile(star, rounds, 0.5), bench_quantile(chain, rounds, 0.5)};
+}
+
+static void say_one(const char *what, double ms, double copy)
+{
+    if (ms > 0)
+        printf(", %s %.1f ms (%.2f x)", what, ms, ms / copy);
+}
+
+static void say(size_t n, size_t size, times m)
+{
+    printf("%6zu KiB to %2zu: one copy %8.1f ms", size >> 10, n, m.copy);
+    say_one("bare chain", m.bare, m.copy);
+    say_one("star", m.star, m.copy);
+    say_one("relays", m.chain, m.copy);
+    printf("\n");
     fflush(stdout);
 }
 
@@ -266,6 +320,7 @@ static void manager(int argc, char **argv)
     net b = {.n = bench_count(argv[3], WORKERS), .rounds = 5};
     size_t size = 64 * MIB;
     bool sweeps = false;
+    char behind[8];
 
     for (int i = 6; i < argc; i++)
         if (strcmp(argv[i], "--sweep") == 0)
@@ -283,8 +338,13 @@ static void manager(int argc, char **argv)
     b.chain = session(argv[1], argv[2], "chain", sweeps ? "always" : "auto");
     launch(b.star, (uint32_t)b.n);
     launch(b.chain, (uint32_t)b.n);
-    b.copy = copy_to(argv[4], argv[5]);
-    copy_ms(&b.copy, b.body, 4 * MIB); /* warm */
+    snprintf(behind, sizeof(behind), "%u",
+             (unsigned)bench_count(argv[5], UINT16_MAX - 1) + 1);
+    b.copy = connected_to(argv[4], argv[5]);
+    b.bare = sweeps ? -1 : connected_to(argv[4], behind);
+    copy_ms(b.copy, b.body, 4 * MIB); /* warm */
+    if (b.bare >= 0)
+        copy_ms(b.bare, b.body, 4 * MIB);
     broadcast_ms(b.star, b.n, b.body, 4 * MIB);
     broadcast_ms(b.chain, b.n, b.body, 4 * MIB);
     if (sweeps)
@@ -293,15 +353,17 @@ static void manager(int argc, char **argv)
         say(b.n, size, measure(&b, b.n, size, b.rounds));
     muster_close(&b.star);
     muster_close(&b.chain);
-    close(b.copy.fd);
+    close(b.copy);
+    if (b.bare >= 0)
+        close(b.bare);
 }
 
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     alarm(ALARM_S);
-    if (argc == 4 && strcmp(argv[1], "sink") == 0)
-        sink(argv[2], argv[3]);
+    if ((argc == 4 || argc == 5) && strcmp(argv[1], "hop") == 0)
+        hop(argv[2], argv[3], argv[4]);
     if (argc < 6)
         bench_die("started by net.sh");
     manager(argc, argv);

@@ -76,6 +76,12 @@ host() {
     limit "$1" eth0
 }
 
+# hop I PORT [NEXT]: not by `inside`, so that it is the program that is killed.
+hop() {
+    ip netns exec "$NAME-$1" "$PROGRAM" hop "$NET.$1" "${@:2}" &
+    STARTED+=($!)
+}
+
 # worker SESSION RANK: once its join file is there.
 worker() {
     local file=$DIR/$1/worker-$2.join
@@ -93,9 +99,11 @@ for i in $(seq "$N"); do
     host "$i" "$i"
 done
 
-inside 1 "$PROGRAM" sink "$NET.1" $PORT &
-STARTED+=($!)
+hop 1 $PORT
 for i in $(seq "$N"); do
+    next=()
+    [ "$i" -eq "$N" ] || next=("$NET.$((i + 1))")
+    hop "$i" $((PORT + 1)) ${next[@]+"${next[@]}"}
     for session in star chain; do
         worker $session "$i" >"$DIR/$session.$i.log" 2>&1 &
         STARTED+=($!)

@@ -6,7 +6,8 @@
  *   eat MIB            have worker 1 use so much memory, then ask the others
  *   end HOW            have worker 1 end by itself: segv, abort, exit N; then
  *                      ask the others
- *   map N MS           N items of MS milliseconds each; who did how many
+ *   map N MS           N items of MS milliseconds each; how many are done,
+ *                      each second, and at last who did them
  *   nap MS             have each worker sleep once
  *   die                end the manager as SIGKILL does
  *   read PATH          the words of a file on each worker, or why not
@@ -208,11 +209,23 @@ static int lose(muster *m, const char *name, const void *body, size_t len)
     return tell_where(m);
 }
 
+/* A line a second. */
+static void tell_done(void *arg, size_t done, size_t total)
+{
+    time_t *said = (time_t *)arg;
+
+    if (time(NULL) == *said)
+        return;
+    *said = time(NULL);
+    printf("done %zu of %zu\n", done, total);
+}
+
 static int map(muster *m, size_t n, long ms)
 {
     muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
     muster_item *items = calloc(n, sizeof(*items));
     unsigned done[MAX_RANK] = {0};
+    time_t said = time(NULL);
     muster_results *results = NULL;
     muster_error err;
     muster_err rc;
@@ -223,6 +236,8 @@ static int map(muster *m, size_t n, long ms)
         items[i] = (muster_item){&ms, sizeof(ms)};
     o.items = items;
     o.nitems = n;
+    o.progress = tell_done;
+    o.arg = &said;
     printf("mapping %zu items\n", n);
     fflush(stdout);
     rc = muster_map(m, "nap", &o, &results, &err);
