@@ -6,9 +6,9 @@
  *     muster_put(m, "matrix", a, bytes, &err);           manager
  *     a = muster_get(ctx, "matrix", &bytes);             handler (worker.h)
  *
- * Children of this machine that get a blob of 1 MiB or more map the memory where
- * the manager has put it: it is there once, however many they are. (Of the
- * first 64 such blobs; and with the option bulk as it is by default.)
+ * Children of this machine that get a blob of 1 MiB or more map the memory
+ * where the manager has put it: it is there once, however many they are. (Of
+ * the first 64 such blobs; and with the option bulk as it is by default.)
  *
  * A channel is a bounded queue of items. It lives on the manager; any process
  * uses it by its name, a handler with muster_ctx_muster(ctx):

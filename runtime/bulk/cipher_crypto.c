@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 
-#if OPENSSL_VERSION_MAJOR != 3
+#if defined(OPENSSL_VERSION_MAJOR) && OPENSSL_VERSION_MAJOR != 3
 #error "needs the headers of OpenSSL 3"
 #endif
 

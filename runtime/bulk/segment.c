@@ -221,9 +221,12 @@ const void *mst_views_get(mst_views *v, unsigned i, uint64_t len)
 
 void mst_views_put(mst_views *v, unsigned i)
 {
-    v->views[i].uses--;
-    if (i >= MST_SEGMENTS)
-        forget(&v->views[i]);
+    const bool only_its = i >= MST_SEGMENTS;
+    struct mst_view *view = &v->views[i];
+
+    view->uses--;
+    if (only_its)
+        forget(view);
 }
 
 void *mst_views_take(mst_views *v, unsigned i, size_t *bytes)

@@ -111,7 +111,7 @@ void bulk_calls(size_t count)
 /* As a broadcast to 4 does it: each chunk is sealed once and opened 4 times. */
 void bulk_cipher(size_t size)
 {
-    static const uint8_t session[MST_SESSION_BYTES];
+    static const uint8_t session[MST_SESSION_BYTES] = {0};
     const mst_seal_about about = {session, 1, 0, size};
     const size_t chunks = (size + CHUNK - 1) / CHUNK;
     unsigned char *body = bench_payload(chunks * CHUNK);

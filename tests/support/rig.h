@@ -47,7 +47,10 @@
 #endif
 
 /* How much longer everything may take here, and how much less is asked for. */
-#define RIG_SLOW (RIG_TSAN ? 8 : RIG_ASAN ? 4 : 1)
+#ifndef RIG_VALGRIND /* told by the preset */
+#define RIG_VALGRIND 0
+#endif
+#define RIG_SLOW (RIG_TSAN || RIG_VALGRIND ? 8 : RIG_ASAN ? 4 : 1)
 
 #define RIG_WAIT_MS (INT64_C(10000) * (RIG_SLOW > 1 ? 2 : 1))
 #define RIG_MIB ((size_t)1 << 20)

@@ -170,7 +170,8 @@ static bool dropped(mst_plan *plan, mst_kube_request *r, mst_log *log,
                          r->what.resource, r->err.text);
         *refused = true;
     } else if (!fine) {
-        plan->nstay++;
+        (*(r->what.resource[0] == 'p' ? &plan->pods_stay
+                                      : &plan->secrets_stay))++;
         mst_log_line(log, MUSTER_LOG_WARN, "KUBE-NOT-DELETED", "name=%s why=%s",
                      r->what.name, r->err.text);
     }
@@ -230,7 +231,9 @@ bool mst_calls_drop_session(mst_plan *plan, mst_kube_http *http, mst_log *log,
             plan->pod.session, grace_s);
     (void)mst_kube_http_run(http, &r, 1);
     done = r.rc == MUSTER_OK;
-    if (!done)
+    if (done)
+        plan->pods_stay = 0;
+    else
         mst_log_line(log, MUSTER_LOG_INFO, "KUBE-NO-DELETECOLLECTION",
                      "one by one, then: why=%s", r.err.text);
     mst_kube_request_fini(&r);

@@ -49,7 +49,8 @@ void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
 bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
                            const char *name, int64_t until_ms);
 
-/* All Pods of the session in one request. False: not allowed, or it failed. */
+/* All Pods of the session in one request, those that stayed so far, too. False:
+ * not allowed, or it failed. */
 bool mst_calls_drop_session(mst_plan *plan, mst_kube_http *http, mst_log *log,
                             int grace_s, int64_t until_ms);
 

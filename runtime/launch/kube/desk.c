@@ -357,7 +357,8 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
     bool running = false;
     const size_t n = left(f, pods, WIDTH, &running);
 
-    if (n >= 2 && f->plan->keep == MUSTER_KEEP_NONE &&
+    if ((n >= 2 || f->plan->pods_stay > 0) &&
+        f->plan->keep == MUSTER_KEEP_NONE &&
         mst_calls_drop_session(f->plan, http, f->log, running ? 1 : 0,
                                until_ms))
         return;
@@ -369,18 +370,18 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
 static void tell_stay(const mst_fleet *f)
 {
     const mst_pod_plan *pod = &f->plan->pod;
+    const size_t n = f->plan->pods_stay + f->plan->secrets_stay;
 
-    if (f->plan->nstay == 0)
+    if (n == 0)
         return;
     if (pod->owner_name != NULL)
         mst_log_line(f->log, MUSTER_LOG_WARN, "PODS-STAY",
-                     "left=%zu: they go with the Pod %s", f->plan->nstay,
-                     pod->owner_name);
+                     "left=%zu: they go with the Pod %s", n, pod->owner_name);
     else
         mst_log_line(f->log, MUSTER_LOG_WARN, "PODS-STAY",
                      "left=%zu: muster clean --namespace %s --session %s "
                      "deletes them",
-                     f->plan->nstay, pod->ns, pod->session);
+                     n, pod->ns, pod->session);
 }
 
 static void finish(mst_fleet *f, bool cut_off)

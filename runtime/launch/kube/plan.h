@@ -17,10 +17,10 @@ typedef struct mst_plan {
     muster_keep keep;
     cJSON *manager; /* the Pod that we are in, or NULL */
     cJSON *pod_template;
-    char *strings[16]; /* what pod.* points to */
-    char **env;        /* that of pod.env, or NULL */
-    char address[64];  /* of the manager's Pod; "": not known */
-    size_t nstay;      /* Pods and Secrets that could not be deleted */
+    char *strings[16];              /* what pod.* points to */
+    char **env;                     /* that of pod.env, or NULL */
+    char address[64];               /* of the manager's Pod; "": not known */
+    size_t pods_stay, secrets_stay; /* those that could not be deleted */
 } mst_plan;
 
 /* What there is to know before. All of it is copied, but the session, which is
