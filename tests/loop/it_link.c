@@ -216,7 +216,7 @@ static void a_link_that_stands_still_for_a_moment_is_nothing(void **state)
 /* Nobody says that it is gone: the worker does not wait until it is lost. */
 static void a_connection_that_stands_still_is_left_for_another(void **state)
 {
-    rig *r = relayed(2, 4000 * RIG_SLOW);
+    rig *r = relayed(2, 3500 + 500 * RIG_SLOW);
     const pid_t pids[] = {rig_pid(r, 1), rig_pid(r, 2)};
     const int before = relay_connections(way);
     const int64_t began = rig_now_ms();
@@ -339,7 +339,7 @@ static void assert_anew(rig *r, int connections)
  * missed when the next heartbeat comes. */
 static void a_message_that_is_deleted_is_sent_again(void **state)
 {
-    rig *r = relayed(1, 4000 * RIG_SLOW);
+    rig *r = relayed(1, 3500 + 500 * RIG_SLOW);
     const pid_t pid = rig_pid(r, 1);
     int ran = 0;
 
@@ -359,7 +359,7 @@ static void a_message_that_is_deleted_is_sent_again(void **state)
 /* A part of a long one, a heartbeat, and WELCOME. */
 static void it_need_not_be_a_call(void **state)
 {
-    rig *r = relayed(1, 2000 * RIG_SLOW);
+    rig *r = relayed(1, 1500 + 500 * RIG_SLOW);
     const pid_t pid = rig_pid(r, 1);
     const int64_t until = rig_now_ms() + RIG_WAIT_MS;
 
