@@ -1,4 +1,4 @@
-/* linking.c - connections: who may, HELLO, records. */
+/* linking.c - connections: who may, HELLO, and what comes on them. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +43,7 @@ static void unlink_now(mst_member *w)
     w->fd = -1;
 }
 
-/* Of one whose process is not seen no other end will be reported. */
-static void over_by_its_word(mst_member *w, int status, const char *why)
+void mst_link_over(mst_member *w, int status, const char *why)
 {
     if (w->why_note != NULL)
         return; /* it had said more */
@@ -73,7 +72,7 @@ static void forget(mst_member *w, const char *why)
     if (was_bound)
         mst_calls_lost(w, w->why_note != NULL ? w->why_note : why);
     if (w->unseen && w->state == MUSTER_LEAVING)
-        over_by_its_word(w, -1, why);
+        mst_link_over(w, -1, why);
 }
 
 /* The connection seems gone. A process that crashed closes its sockets before
@@ -334,144 +333,7 @@ static void on_hello(mst_member *w, const mst_route *route, int fd,
     welcome(w, route, fd, hello);
 }
 
-static bool is_blob(const mst_shipment *s)
-{
-    return strcmp(s->builtin, MST_BUILTIN_PUT) == 0;
-}
-
-static void load_done(mst_call *call)
-{
-    mst_member *w = call->member;
-
-    mst_payload_unref(&w->load_body);
-    if (call->code == MUSTER_OK && w->loading != NULL && !is_blob(w->loading))
-        w->modules = w->loading->serial;
-    if (call->code != MUSTER_OK && call->code != MUSTER_ELOST &&
-        call->code != MUSTER_ECLOSED)
-        mst_member_event(w, MST_EV_FAILED, "worker %u: %s", w->rank,
-                         call->text != NULL ? call->text
-                                            : muster_strerror(call->code));
-    else if (call->code == MUSTER_OK)
-        mst_link_loaded(w);
-}
-
-/* The next module or blob, in the order they were shipped; after the last,
- * ready. A process that comes back has its modules, but no blobs. */
-void mst_link_loaded(mst_member *w)
-{
-    mst_shipment *next = w->loading == NULL ? TAILQ_FIRST(&w->m->shipments)
-                                            : TAILQ_NEXT(w->loading, link);
-
-    while (next != NULL && !is_blob(next) && next->serial <= w->modules)
-        next = TAILQ_NEXT(next, link);
-    mst_call_fini(&w->load);
-    if (next == NULL) {
-        mst_member_event(w, MST_EV_LOADED, "ready");
-        return;
-    }
-    w->loading = next;
-    w->load_body = mst_payload_ref(next->payload);
-    w->load = (mst_call){.payload = w->load_body,
-                         .name = next->builtin,
-                         .name_len = strlen(next->builtin),
-                         .until_ms = MST_NEVER,
-                         .count = 1,
-                         .done = load_done};
-    mst_call_begin_on(w, &w->load);
-}
-
-/* ------------------------------------------------------------- records -- */
-
-static void on_bye(mst_member *w, const mst_record *r)
-{
-    char why[MUSTER_ERROR_TEXT];
-
-    snprintf(why, sizeof(why), "%.*s", (int)r->text.len, r->text.at);
-    mst_log_line(&w->m->log, MUSTER_LOG_INFO, "WORKER-BYE", "rank=%u why=%s",
-                 w->rank, why);
-    if (w->unseen || (w->late && r->code == MUSTER_OK))
-        over_by_its_word(w, r->code == MUSTER_OK ? 0 : -1, why);
-    else if (!w->late && r->code != MUSTER_OK && w->why_note == NULL)
-        w->why_note = mst_strdup(why); /* its link may end before it does */
-    else if (w->late) {
-        if (w->why_note == NULL)
-            w->why_note = mst_strdup(why);
-        w->m->launcher->end(w->m->launcher, w->rank, w->incarnation,
-                            MST_END_ASK);
-    }
-}
-
-static void on_record(mst_member *w, const mst_record *r)
-{
-    switch (r->kind) {
-    case MST_RESULT:
-        mst_call_result(w, r);
-        break;
-    case MST_CHUNK:
-        mst_call_chunk(w, r);
-        break;
-    case MST_CALL:
-        mst_errand_call(w, r);
-        break;
-    case MST_CANCEL:
-        mst_errand_cancel(w, r);
-        break;
-    case MST_ABORT:
-        if ((r->id & MST_ID_WORKER) != 0)
-            mst_errand_abort(w, r);
-        else
-            mst_call_abort(w, r);
-        break;
-    case MST_GOT:
-    case MST_AGAIN:
-    case MST_NOBULK:
-    case MST_RELAY:
-        if (!mst_bulking_record(w, r))
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u broke the protocol: %s of what was "
-                             "never sent",
-                             w->rank, mst_kind_name(r->kind));
-        break;
-    case MST_CREDIT:
-        if (mst_lane_credit(&w->lane, r->credit))
-            mst_link_dirty(w);
-        else
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u broke the protocol: more credit than "
-                             "it had",
-                             w->rank);
-        break;
-    case MST_ACK:
-        if (!mst_lane_ack(&w->lane, r->got))
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u broke the protocol: it has got what "
-                             "was never sent",
-                             w->rank);
-        break;
-    case MST_BYE:
-        on_bye(w, r);
-        break;
-    case MST_OUTPUT:
-        if (!mst_tell_printed(w, r->mode == 2 ? 2 : 1, r->body.at, r->body.len))
-            mst_member_event(w, MST_EV_FAILED,
-                             "worker %u broke the protocol: more output than "
-                             "it may send",
-                             w->rank);
-        break;
-    case MST_DRAIN:
-        mst_drain(w, true, NULL);
-        break;
-    case MST_HEARTBEAT:
-        if ((r->flags & MST_FLAG_FIGURES) != 0)
-            mst_box_heard(w, r);
-        break;
-    default:
-        mst_member_event(w, MST_EV_FAILED,
-                         "worker %u broke the protocol: %s is not its to send",
-                         w->rank, mst_kind_name(r->kind));
-        break;
-    }
-}
+/* ------------------------------------------------------------ messages -- */
 
 /* Somebody took it out. The worker is to come back, and sends it again. */
 static void miss(mst_member *w)
@@ -521,7 +383,7 @@ static void on_message(void *arg, const mst_route *route, const char *user,
                              w->rank, len);
             return;
         }
-        on_record(w, &record);
+        mst_record_heard(w, &record);
         sodium_memzero(record.key, sizeof(record.key));
     }
     if (w->linked && mst_lane_owes(&w->lane))

@@ -380,9 +380,12 @@ void mst_stop_member(mst_member *w, int mode); /* MST_STOP_ */
 
 extern const mst_hub_calls mst_link_calls;
 void mst_link_probe(void *arg, mst_timer *timer);
-void mst_link_dirty(mst_member *w);  /* it has something to send */
-bool mst_link_flush(muster *m);      /* true: sent some */
-void mst_link_drop(mst_member *w);   /* forget the lane and all on it */
+void mst_link_dirty(mst_member *w); /* it has something to send */
+bool mst_link_flush(muster *m);     /* true: sent some */
+void mst_link_drop(mst_member *w);  /* forget the lane and all on it */
+/* Of one whose process is not seen no other end will be reported. */
+void mst_link_over(mst_member *w, int status, const char *why);
+void mst_record_heard(mst_member *w, const mst_record *r);
 void mst_link_loaded(mst_member *w); /* next module, or ready */
 
 /* --------------------------------------------------------- beating.c */
