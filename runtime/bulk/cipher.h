@@ -24,8 +24,8 @@ typedef struct mst_cipher_with {
 } mst_cipher_with;
 
 typedef struct mst_cipher {
-    /* The state of one key, which it copies and `destroy` wipes; NULL: no
-     * memory, or not this cipher here. aes: else ChaCha20. */
+    /* The state of one key, which is borrowed until `destroy`; what is made of
+     * it is wiped then. NULL: no memory. aes: else ChaCha20. */
     void *(*create)(bool aes, const uint8_t key[MST_CIPHER_KEY]);
     void (*destroy)(void *state);
     /* As mst_seal_close() and mst_seal_open(). */

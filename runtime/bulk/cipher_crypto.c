@@ -72,16 +72,14 @@ typedef struct state {
     EVP_CIPHER_CTX *ctx; /* has the expanded key, and wipes it */
     const EVP_CIPHER *cipher;
     int direction; /* what ctx is set up for: 1 closes, 0 opens, -1 nothing */
-    uint8_t *key;
+    const uint8_t *key;
 } state;
 
 static void destroy(void *arg)
 {
     state *s = (state *)arg;
 
-    if (s->ctx != NULL)
-        lib.EVP_CIPHER_CTX_free(s->ctx);
-    sodium_free(s->key);
+    lib.EVP_CIPHER_CTX_free(s->ctx);
     mst_free(s);
 }
 
@@ -94,12 +92,11 @@ static void *create(bool aes, const uint8_t key[MST_CIPHER_KEY])
     s->ctx = lib.EVP_CIPHER_CTX_new();
     s->cipher = aes ? lib.aes : lib.chacha;
     s->direction = -1;
-    s->key = sodium_malloc(MST_CIPHER_KEY);
-    if (s->ctx == NULL || s->key == NULL) {
-        destroy(s);
+    s->key = key;
+    if (s->ctx == NULL) {
+        mst_free(s);
         return NULL;
     }
-    memcpy(s->key, key, MST_CIPHER_KEY);
     return s;
 }
 

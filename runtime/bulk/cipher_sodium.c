@@ -1,7 +1,6 @@
 #include "bulk/cipher.h"
 
 #include <sodium.h>
-#include <string.h>
 
 _Static_assert(MST_CIPHER_KEY == crypto_aead_aes256gcm_KEYBYTES &&
                    MST_CIPHER_NONCE == crypto_aead_aes256gcm_NPUBBYTES &&
@@ -16,7 +15,7 @@ _Static_assert(MST_CIPHER_KEY == crypto_aead_chacha20poly1305_ietf_KEYBYTES &&
 typedef struct state {
     crypto_aead_aes256gcm_state expanded; /* first: aligned */
     bool aes;
-    uint8_t key[MST_CIPHER_KEY];
+    const uint8_t *key;
 } state;
 
 static void *create(bool aes, const uint8_t key[MST_CIPHER_KEY])
@@ -28,7 +27,7 @@ static void *create(bool aes, const uint8_t key[MST_CIPHER_KEY])
     if (s == NULL)
         return NULL;
     s->aes = aes;
-    memcpy(s->key, key, sizeof(s->key));
+    s->key = key;
     if (aes)
         crypto_aead_aes256gcm_beforenm(&s->expanded, key);
     return s;

@@ -28,19 +28,27 @@ static void log_line(void *arg, muster_level level, const char *id,
     fprintf(stderr, "bench_muster: %s %s\n", id, text);
 }
 
+muster *ours_open(muster_options *options)
+{
+    muster_error err = {0};
+    muster *m = NULL;
+
+    options->launcher = MUSTER_LAUNCHER_LOCAL;
+    options->worker = getenv("MUSTER_WORKER");
+    if (options->worker == NULL)
+        options->worker = BENCH_WORKER;
+    options->on_log = log_line;
+    options->bulk = bulk;
+    ours_must(muster_open(options, &m, &err), &err, "open");
+    return m;
+}
+
 muster *ours_up(uint32_t nworkers)
 {
     muster_options options = MUSTER_OPTIONS_INIT;
     muster_error err = {0};
-    muster *m = NULL;
+    muster *m = ours_open(&options);
 
-    options.launcher = MUSTER_LAUNCHER_LOCAL;
-    options.worker = getenv("MUSTER_WORKER");
-    if (options.worker == NULL)
-        options.worker = BENCH_WORKER;
-    options.on_log = log_line;
-    options.bulk = bulk;
-    ours_must(muster_open(&options, &m, &err), &err, "open");
     ours_must(muster_launch(m, nworkers, nworkers, NULL, &err), &err, "launch");
     ours_must(muster_module_ship(m, BENCH_HANDLERS, &err), &err, "ship");
     return m;

@@ -27,6 +27,10 @@ void ours_must(muster_err rc, const muster_error *err, const char *what);
  * have something better. */
 void ours_over_tcp(bool plaintext);
 
+/* A runtime for local workers, none so far, with these options and some that
+ * are the same in all measurements. */
+muster *ours_open(muster_options *options);
+
 /* A runtime whose local workers have loaded the handlers. End it with
  * muster_close. MUSTER_WORKER may name another worker program. */
 muster *ours_up(uint32_t nworkers);

@@ -20,16 +20,13 @@ static muster *open_with_successors(size_t count, sem_t *ready)
 {
     muster_options options = MUSTER_OPTIONS_INIT;
     muster_error err = {0};
-    muster *m = NULL;
+    muster *m;
 
-    options.launcher = MUSTER_LAUNCHER_LOCAL;
-    options.worker = getenv("MUSTER_WORKER");
-    if (options.worker == NULL)
-        options.worker = BENCH_WORKER;
+    options.log_level = MUSTER_LOG_ERROR; /* they are lost on purpose */
     options.replace = (uint32_t)count;
     options.on_event = on_event;
     options.arg = ready;
-    ours_must(muster_open(&options, &m, &err), &err, "open");
+    m = ours_open(&options);
     ours_must(muster_module_ship(m, BENCH_HANDLERS, &err), &err, "ship");
     return m;
 }

@@ -58,7 +58,7 @@ name() {
 # ------------------------------------------------------------------ base --
 
 # sources: where this machine's apt has Debian 12 from, as lines for
-# sources.list; the usual place when it is something else.
+# sources.list.
 sources() {
     local lines
     # shellcheck disable=SC2016 # for apt
@@ -67,9 +67,8 @@ sources() {
         awk '$1 == "Debian" && $2 == "Packages" && $3 == "main" &&
             $6 ~ /^bookworm(-updates|-security)?$/ { print $4, $5, $6, $3 }' |
         sort -u) || lines=
-    if ! grep -q ' bookworm ' <<<"$lines"; then
-        lines='deb http://deb.debian.org/debian bookworm main'
-    fi
+    grep -q ' bookworm ' <<<"$lines" ||
+        die "this machine's apt has no Debian 12 (bookworm) to make images from"
     echo "$lines"
 }
 

@@ -164,7 +164,7 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
         mst_fleet_news(f, p);
     }
     if (p->unwanted || p->drop)
-        mst_fleet_todo(f, p);
+        mst_fleet_queue(f, p);
 }
 
 /* True: there was something. */
@@ -284,7 +284,7 @@ static void drop(mst_fleet *f, mst_fleet_pod **pods, size_t n, int64_t until_ms,
             pods[i]->state = MST_FLEET_THERE; /* once more, at the end */
 }
 
-/* What is in todo; when everything is ending only verdicts. */
+/* What is in the queue; when everything is ending only verdicts. */
 static bool work_off(mst_fleet *f)
 {
     mst_fleet_pod *pods[WIDTH];
@@ -292,10 +292,10 @@ static bool work_off(mst_fleet *f)
     size_t n = 0;
     bool some = false;
 
-    while (n < WIDTH && !f->stop && (p = TAILQ_FIRST(&f->todo)) != NULL) {
+    while (n < WIDTH && !f->stop && (p = TAILQ_FIRST(&f->queue)) != NULL) {
         some = true;
-        TAILQ_REMOVE(&f->todo, p, of_todo);
-        p->in_todo = false;
+        TAILQ_REMOVE(&f->queue, p, of_queue);
+        p->in_queue = false;
         if (p->judge) {
             judge(f, p);
             p->judge = false;

@@ -47,7 +47,7 @@ typedef enum mst_fleet_state {
 } mst_fleet_state;
 
 typedef struct mst_fleet_pod {
-    TAILQ_ENTRY(mst_fleet_pod) of_all, of_create, of_todo, of_news;
+    TAILQ_ENTRY(mst_fleet_pod) of_all, of_create, of_queue, of_news;
     struct mst_fleet_pod *before; /* the incarnation that it replaces */
     uint32_t rank, incarnation;
     char name[MST_KUBE_LABEL];
@@ -65,7 +65,7 @@ typedef struct mst_fleet_pod {
     bool bye;      /* it said that it ends, as it was told */
     bool leaving;  /* the same, for another reason */
     /* to do at the desk */
-    bool in_todo, judge, drop;
+    bool in_queue, judge, drop;
     bool deleted; /* the server said so, and it was not us */
     /* news for the session */
     bool in_news, started, waits, over, notice;
@@ -97,7 +97,7 @@ typedef struct mst_fleet {
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t work;  /* for the desk */
-    mst_fleet_pods all, create, todo, news;
+    mst_fleet_pods all, create, queue, news;
     TAILQ_HEAD(mst_fleet_secrets, mst_fleet_secret) secrets;
     mst_fleet_pod **by_rank; /* the latest incarnation of each */
     uint32_t room;
@@ -112,7 +112,7 @@ typedef struct mst_fleet {
 /* All of these: with the lock held. */
 mst_fleet_pod *mst_fleet_find(const mst_fleet *f, uint32_t rank,
                               uint32_t incarnation);
-void mst_fleet_todo(mst_fleet *f, mst_fleet_pod *p);
+void mst_fleet_queue(mst_fleet *f, mst_fleet_pod *p);
 void mst_fleet_news(mst_fleet *f, mst_fleet_pod *p);
 /* It is over, in these words or, NULL, in those that are there: told once. */
 void mst_fleet_over(mst_fleet *f, mst_fleet_pod *p, const char *verdict);

@@ -23,11 +23,11 @@
 
 /* -------------------------------------------------------- with the lock -- */
 
-void mst_fleet_todo(mst_fleet *f, mst_fleet_pod *p)
+void mst_fleet_queue(mst_fleet *f, mst_fleet_pod *p)
 {
-    if (!p->in_todo)
-        TAILQ_INSERT_TAIL(&f->todo, p, of_todo);
-    p->in_todo = true;
+    if (!p->in_queue)
+        TAILQ_INSERT_TAIL(&f->queue, p, of_queue);
+    p->in_queue = true;
     pthread_cond_signal(&f->work);
 }
 
@@ -193,7 +193,7 @@ static void end(mst_launcher *self, uint32_t rank, uint32_t incarnation,
         p->bye = how == MST_END_GONE;
         mst_fleet_over(f, p, "");
         p->drop = true;
-        mst_fleet_todo(f, p);
+        mst_fleet_queue(f, p);
     }
     pthread_mutex_unlock(&f->lock);
 }
@@ -433,7 +433,7 @@ muster_err mst_kube_create(mst_launcher **launcher, mst_poll *poll,
     f->wake = (mst_watch){hear, f, -1};
     TAILQ_INIT(&f->all);
     TAILQ_INIT(&f->create);
-    TAILQ_INIT(&f->todo);
+    TAILQ_INIT(&f->queue);
     TAILQ_INIT(&f->news);
     TAILQ_INIT(&f->secrets);
     pthread_mutex_init(&f->lock, NULL);

@@ -86,7 +86,7 @@ static void ended(mst_fleet *f, mst_fleet_pod *p)
     } else {
         p->judge = true;
     }
-    mst_fleet_todo(f, p);
+    mst_fleet_queue(f, p);
 }
 
 void mst_fleet_look(mst_fleet *f, mst_fleet_pod *p)
@@ -96,7 +96,7 @@ void mst_fleet_look(mst_fleet *f, mst_fleet_pod *p)
     p->deleted = true;
     p->bad = true;
     p->judge = true;
-    mst_fleet_todo(f, p);
+    mst_fleet_queue(f, p);
 }
 
 static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
@@ -112,7 +112,7 @@ static void on_pod(void *arg, mst_kube_event event, const cJSON *pod)
         if (!p->told && !p->judge) {
             p->bad = true;
             p->judge = true;
-            mst_fleet_todo(f, p);
+            mst_fleet_queue(f, p);
         }
         mst_fleet_release(f, p);
     } else if (p != NULL && p->state != MST_FLEET_NONE && !p->judge) {
