@@ -48,11 +48,14 @@
 #include "bulk/seal.h"
 #include "bulk/segment.h"
 
-#define MST_BULK_MIN ((size_t)64 << 10) /* a smaller payload takes the lane */
+#ifndef MST_BULK_CHUNK /* fuzzers make it small, and are faster by that */
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
-#define MST_BULK_MOST (UINT64_C(1) << 46)  /* bytes of a payload */
-#define MST_BULK_SPARE 128u                /* chunks that are kept */
-#define MST_BULK_HEAD 32u                  /* of a frame */
+#endif
+#define MST_BULK_MIN (MST_BULK_CHUNK / 4) /* a smaller payload takes the lane  \
+                                           */
+#define MST_BULK_MOST (UINT64_C(1) << 46) /* bytes of a payload */
+#define MST_BULK_SPARE 128u               /* chunks that are kept */
+#define MST_BULK_HEAD 32u                 /* of a frame */
 
 /* How the two ends of a link send bulk, as WELCOME says. */
 typedef enum mst_bulk_mode {

@@ -102,7 +102,7 @@ static void announce(peer *p, mst_reader *r)
 
     if (p->slots[slot] != NULL)
         return;
-    record.total = MST_BULK_MIN + mst_read_u8(r) * UINT64_C(3001) -
+    record.total = MST_BULK_MIN + mst_read_u8(r) * (MST_BULK_CHUNK / 87) -
                    ((what & 1) != 0 ? 1 : 0);
     record.transfer = (what & 2) != 0 ? what >> 4 : ++p->announced;
     record.seal = (what & 4) != 0 ? what >> 5 : (uint8_t)p->carrier.kind;

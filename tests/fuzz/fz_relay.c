@@ -115,7 +115,7 @@ static void announce(rig *g, mst_reader *r)
 
     if (*slot != NULL)
         return;
-    record.total = MST_BULK_MIN + size * UINT64_C(3001);
+    record.total = MST_BULK_MIN + size * (MST_BULK_CHUNK / 87);
     record.transfer = ++g->announced;
     record.seal = (uint8_t)g->carrier.kind;
     if (mst_incoming_expect(&g->carrier, &record, 0, slot, &rc))
