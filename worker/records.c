@@ -1,6 +1,7 @@
 /* records.c - what the manager says: who we are to it, and whose each record
  * is. */
 #include <stdio.h>
+#include <stdio_ext.h>
 
 #include "crash.h"
 #include "output.h"
@@ -25,8 +26,10 @@ static void refused(mst_worker *w, const mst_record *r)
 
 static void flush_output(void)
 {
-    fflush(stdout);
-    fflush(stderr);
+    if (__fpending(stdout) > 0)
+        fflush(stdout);
+    if (__fpending(stderr) > 0)
+        fflush(stderr);
 }
 
 static void on_welcome(mst_worker *w, const mst_record *r)

@@ -13,11 +13,17 @@
 #define SPAN_GRAINS (SPAN / GRAIN)
 #define SIZES (MST_POOL_MOST / GRAIN) /* 1 .. SIZES grains */
 
-/* Free blocks of one size: the first one's number (from 1 on, 0: none) below,
- * how often the list was changed above, so that it is never taken for what it
- * was before. On a cache line of its own. */
+/* Free blocks of one size, by their numbers (from 1 on, 0: none).
+ *
+ * What is given back is pushed on `first`: the block's number below, how often
+ * the list was changed above, so that it is never taken for what it was before.
+ * Who allocates takes that list whole, and then from there: blocks are mostly
+ * allocated by one thread and given back by another, and so the two do not take
+ * the cache line from each other for each block. */
 typedef struct list {
     _Alignas(64) _Atomic uint64_t first;
+    _Alignas(64) atomic_flag held; /* whoever set it has `taken` */
+    uint32_t taken;
 } list;
 
 struct mst_pool {
@@ -57,8 +63,11 @@ mst_pool *mst_pool_create(void)
     pool->base = (unsigned char *)pool->slab;
     atomic_init(&pool->refs, 1);
     atomic_init(&pool->nspans, 0);
-    for (unsigned i = 0; i <= SIZES; i++)
+    for (unsigned i = 0; i <= SIZES; i++) {
         atomic_init(&pool->lists[i].first, 0);
+        atomic_flag_clear(&pool->lists[i].held);
+        pool->lists[i].taken = 0;
+    }
     return pool;
 }
 
@@ -100,10 +109,14 @@ static void push(mst_pool *pool, unsigned size, uint32_t first, uint32_t last)
         memory_order_relaxed));
 }
 
-/* 0: there is none. */
-static uint32_t pop(mst_pool *pool, unsigned size)
+static uint32_t after(const mst_pool *pool, uint32_t block)
 {
-    list *l = &pool->lists[size];
+    return atomic_load_explicit(&pool->next[block - 1], memory_order_relaxed);
+}
+
+/* Of those that were given back. 0: there is none. */
+static uint32_t pop(mst_pool *pool, list *l, bool whole)
+{
     uint64_t was = atomic_load_explicit(&l->first, memory_order_acquire);
     uint32_t first, next;
 
@@ -112,11 +125,24 @@ static uint32_t pop(mst_pool *pool, unsigned size)
         if (first == 0)
             return 0;
         /* another may have taken it meanwhile: then the exchange fails */
-        next =
-            atomic_load_explicit(&pool->next[first - 1], memory_order_relaxed);
+        next = whole ? 0 : after(pool, first);
     } while (!atomic_compare_exchange_weak_explicit(
         &l->first, &was, changed(was, next), memory_order_acquire,
         memory_order_acquire));
+    return first;
+}
+
+/* 0: there is none. */
+static uint32_t take(mst_pool *pool, unsigned size)
+{
+    list *l = &pool->lists[size];
+    uint32_t first;
+
+    if (atomic_flag_test_and_set_explicit(&l->held, memory_order_acquire))
+        return pop(pool, l, false); /* another thread allocates just now */
+    first = l->taken != 0 ? l->taken : pop(pool, l, true);
+    l->taken = first != 0 ? after(pool, first) : 0;
+    atomic_flag_clear_explicit(&l->held, memory_order_release);
     return first;
 }
 
@@ -152,7 +178,7 @@ void *mst_pool_alloc(mst_pool *pool, size_t bytes)
         return mst_alloc(bytes);
     if (mst_alloc_fails())
         return NULL;
-    block = pop(pool, size);
+    block = take(pool, size);
     if (block == 0)
         block = cut(pool, size);
     if (block == 0)

@@ -51,8 +51,8 @@
 #ifndef MST_BULK_CHUNK /* fuzzers make it small, and are faster by that */
 #define MST_BULK_CHUNK ((size_t)256 << 10) /* plain bytes of a chunk */
 #endif
-#define MST_BULK_MIN (MST_BULK_CHUNK / 4) /* a smaller payload takes the lane  \
-                                           */
+/* a smaller payload takes the lane */
+#define MST_BULK_MIN (MST_BULK_CHUNK / 4)
 #define MST_BULK_MOST (UINT64_C(1) << 46) /* bytes of a payload */
 #define MST_BULK_SPARE 128u               /* chunks that are kept */
 #define MST_BULK_HEAD 32u                 /* of a frame */
