@@ -36,6 +36,42 @@ static muster_err failure(const muster_ctx *ctx)
     return muster_ctx_canceled(ctx) ? MUSTER_ETIMEOUT : MUSTER_EREMOTE;
 }
 
+/* How a handler ended; where it was not well ctx->text says it. */
+static muster_err conclude(muster_ctx *ctx, const char *name, int remote,
+                           const struct muster_out *out)
+{
+    muster_err rc;
+
+    if (out->broken) {
+        snprintf(ctx->text, sizeof(ctx->text),
+                 "no memory for the result of handler %.128s", name);
+        return MUSTER_ENOMEM;
+    }
+    if (remote == 0)
+        return MUSTER_OK;
+    rc = failure(ctx);
+    if (rc == MUSTER_ETIMEOUT)
+        snprintf(ctx->text, sizeof(ctx->text),
+                 "handler %.128s gave up at the deadline", name);
+    else if (!ctx->failed && rc == MUSTER_ECANCELED)
+        snprintf(ctx->text, sizeof(ctx->text),
+                 "handler %.128s gave up when it was told to", name);
+    else if (!ctx->failed)
+        snprintf(ctx->text, sizeof(ctx->text), "handler %.128s returned %d",
+                 name, remote);
+    return rc;
+}
+
+/* False: it was cancelled before. */
+static bool may_begin(muster_ctx *ctx, const char *name)
+{
+    if (!atomic_load(&ctx->canceled))
+        return true;
+    snprintf(ctx->text, sizeof(ctx->text),
+             "handler %.128s was cancelled before it began", name);
+    return false;
+}
+
 static muster_err builtin_ship(mst_job *job, muster_error *err)
 {
     const char *name = (const char *)job->body;
@@ -78,27 +114,20 @@ static void run_item(mst_job *job, muster_handler_fn fn,
                      const muster_item *item, struct muster_out *own,
                      mst_batch_result *result)
 {
-    *result = (mst_batch_result){.text = ""};
-    if (atomic_load(&job->ctx.canceled)) {
-        result->code = MUSTER_ECANCELED;
-        return;
+    *result = (mst_batch_result){.code = MUSTER_ECANCELED};
+    if (may_begin(&job->ctx, batch_name)) {
+        job->ctx.failed = false;
+        own->len = 0;
+        own->broken = false;
+        result->remote = fn(&job->ctx, item->data, item->len, own);
+        if (result->remote == 0 && own->passed != NULL)
+            result->remote = wait_for_passed(&job->ctx, own);
+        result->code = conclude(&job->ctx, batch_name, result->remote, own);
     }
-    job->ctx.failed = false;
-    own->len = 0;
-    own->broken = false;
-    result->remote = fn(&job->ctx, item->data, item->len, own);
-    if (result->remote == 0 && own->passed != NULL)
-        result->remote = wait_for_passed(&job->ctx, own);
-    if (own->broken)
-        result->code = MUSTER_ENOMEM;
-    else if (result->remote != 0)
-        result->code = failure(&job->ctx);
-    else
+    result->text = result->code != MUSTER_OK ? job->ctx.text : "";
+    result->text_len = strlen(result->text);
+    if (result->code == MUSTER_OK)
         result->data = (muster_item){own->data, own->len};
-    if (result->code == MUSTER_EREMOTE && job->ctx.failed) {
-        result->text = job->ctx.text;
-        result->text_len = strlen(job->ctx.text);
-    }
 }
 
 static muster_err builtin_batch(mst_job *job, muster_error *err)
@@ -161,31 +190,14 @@ static void run_handler(mst_job *job)
         return;
     }
     job->remote = fn(&job->ctx, job->body, job->len, &job->result);
-    if (job->result.broken) {
-        job->code = MUSTER_ENOMEM;
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "no memory for the result of handler %.128s", job->name);
-    } else if (job->remote != 0) {
-        job->code = failure(&job->ctx);
-    }
-    if (job->code == MUSTER_ECANCELED && !job->ctx.failed)
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "handler %.128s gave up when it was told to", job->name);
-    else if (job->code == MUSTER_ETIMEOUT)
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "handler %.128s gave up at the deadline", job->name);
-    else if (job->code == MUSTER_EREMOTE && !job->ctx.failed)
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "handler %.128s returned %d", job->name, job->remote);
+    job->code = conclude(&job->ctx, job->name, job->remote, &job->result);
 }
 
 void mst_run(mst_job *job)
 {
     job->code = MUSTER_OK;
-    if (atomic_load(&job->ctx.canceled)) {
+    if (!may_begin(&job->ctx, job->name)) {
         job->code = MUSTER_ECANCELED;
-        snprintf(job->ctx.text, sizeof(job->ctx.text),
-                 "handler %.128s was cancelled before it began", job->name);
         return;
     }
     here_id = job->id;

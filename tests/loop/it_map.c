@@ -141,6 +141,24 @@ static void failures_can_be_collected(void **state)
     rig_down(&r);
 }
 
+/* One a call or in batches: the same words. */
+static void a_failure_without_words_is_described(void **state)
+{
+    rig *r = map_rig(1);
+
+    (void)state;
+    for (uint32_t batch = 1; batch <= 10; batch += 9) {
+        muster_map_options o = over(10);
+
+        o.batch = batch;
+        assert_code(muster_map(r->m, "silent", &o, NULL, &r->err),
+                    MUSTER_EREMOTE, r->err);
+        assert_words(r->err.text, "item 3: handler silent returned 43");
+        assert_int_equal(r->err.remote, 43);
+    }
+    rig_down(&r);
+}
+
 static void failures_can_be_tried_again(void **state)
 {
     rig *r = map_rig(1);
@@ -471,6 +489,7 @@ int main(void)
         rig_test(every_worker_gets_some),
         rig_test(a_failure_ends_the_map),
         rig_test(failures_can_be_collected),
+        rig_test(a_failure_without_words_is_described),
         rig_test(failures_can_be_tried_again),
         rig_test(a_handler_that_is_not_there_fails_the_items),
         rig_test(items_of_a_lost_worker_go_to_another),

@@ -35,6 +35,15 @@ static int seventh_fails(muster_ctx *ctx, const void *in, size_t len,
 }
 MUSTER_HANDLER(seventh_fails);
 
+/* Fails without a word: the worker finds one. */
+static int silent(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    (void)out;
+    return number(in, len) == 3 ? 43 : 0;
+}
+MUSTER_HANDLER(silent);
+
 /* Fails an item the first two times it is seen by this worker. */
 static int third_time(muster_ctx *ctx, const void *in, size_t len,
                       muster_out *out)
