@@ -160,9 +160,16 @@ void mst_worker_broken(mst_worker *w); /* the manager broke the protocol */
 void mst_worker_stop_jobs(mst_worker *w);
 void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
+/* answering.c: how they end. */
+void mst_worker_answer(mst_worker *w, mst_task *task);
+void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
+                       size_t len); /* task->waits has ended */
+void mst_worker_free_task(mst_worker *w, mst_task *task);
+
 /* beating.c: heartbeats, and with them how it goes. */
 void mst_worker_beat(void *worker, mst_timer *timer);
 void mst_worker_tell(mst_worker *w); /* the figures, now */
+
 /* draining.c: the end that is announced. */
 void mst_worker_drain(mst_worker *w, bool by_signal);
 void mst_worker_drain_faster(mst_worker *w); /* interrupt, then end */
@@ -170,7 +177,6 @@ void mst_worker_drain_say(mst_worker *w);    /* on a new connection, too */
 const char *mst_worker_drained(const mst_worker *w);
 /* Instead of running it: true, it was handed back. */
 bool mst_worker_hands_back(mst_worker *w, mst_task *task);
-void mst_worker_answer(mst_worker *w, mst_task *task);
 
 /* index.c: calls by id. */
 bool mst_index_add(mst_index *index, mst_task *task);    /* false: no memory */
@@ -182,10 +188,7 @@ void mst_index_fini(mst_index *index);
 void mst_worker_interrupt(mst_worker *w, const mst_record *record);
 void mst_worker_escalate(void *worker, mst_timer *timer);
 
-void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
-                       size_t len); /* task->waits has ended */
-
-/* asking.c: calls of our handlers' own. All on the loop. */
+/* asking.c, future.c: calls of our handlers' own. All on the loop. */
 void mst_asking_init(mst_worker *w);
 void mst_asking_fini(mst_worker *w);
 bool mst_asking_result(mst_worker *w, const mst_record *r); /* false: broken */

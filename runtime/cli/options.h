@@ -40,4 +40,7 @@ uint32_t mst_cli_processors(void);
 /* -1: go on; else the exit status. */
 int mst_cli_options(int argc, char **argv, mst_run_options *o);
 
+/* Print what --help wants; an exit status. */
+int mst_cli_help(mst_verb verb);
+
 #endif
