@@ -13,12 +13,12 @@ int mst_alloc_fails(void)
 {
     long left = atomic_load_explicit(&fuse, memory_order_relaxed);
 
-    if (left == 0)
-        return 0;
-    if (left == 1)
-        return 1;
-    atomic_store_explicit(&fuse, left - 1, memory_order_relaxed);
-    return 0;
+    /* exchanged: a new value that comes meanwhile is not written over */
+    while (left > 1 && !atomic_compare_exchange_weak_explicit(
+                           &fuse, &left, left - 1, memory_order_relaxed,
+                           memory_order_relaxed))
+        ;
+    return left == 1;
 }
 
 void mst_alloc_fail_after(long n)

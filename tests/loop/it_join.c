@@ -212,7 +212,7 @@ static void killed_it_is_cut_and_then_lost(void **state)
     joined j;
 
     (void)state;
-    o.heartbeat_timeout_ms = 500;
+    o.heartbeat_timeout_ms = INT64_C(500) * RIG_SLOW;
     up(&j, 2, &o);
     f = rig_start(j.r, 1, "never", "");
     assert_non_null(rig_take_line(j.r, 1, "begun", RIG_WAIT_MS));
@@ -257,7 +257,7 @@ static void a_crash_leaves_its_words_there(void **state)
     joined j;
 
     (void)state;
-    o.heartbeat_timeout_ms = 500;
+    o.heartbeat_timeout_ms = INT64_C(500) * RIG_SLOW;
     up(&j, 1, &o);
     assert_code(rig_call(j.r, 1, "crash", "", 0), MUSTER_ELOST, j.r->err);
     assert_true(status_of(j.pids[1]) != 0);
