@@ -4,7 +4,7 @@
 #
 # Each process writes what valgrind finds to LOGS/TEST.PID; a worker's status
 # would not reach us. Left out of the loop tests: those of memory use and of
-# the heap, of floods, and those that measure time.
+# the heap, of floods, of handlers that crash, and those that measure time.
 set -euo pipefail
 
 mkdir -p "$3"
@@ -13,7 +13,7 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 readonly LIMIT_S=600
 readonly LOOP=(it_calls it_futures it_broadcast it_members it_modules it_map
     it_carrier it_closing it_drain it_inner it_blobs it_channels it_interrupt
-    it_join it_bulk_port it_kube_http it_kube_stream it_kube_watch)
+    it_bulk_port it_kube_http it_kube_stream it_kube_watch)
 
 # one TEST: says how it went; false when something was found.
 one() {
