@@ -198,22 +198,12 @@ static void on_log(void *arg, muster_level level, const char *id,
     book_log(((drill *)arg)->book, level, id, text);
 }
 
-static uint16_t free_port(void)
-{
-    relay *probe = relay_create(1);
-    uint16_t port;
-
-    if (probe == NULL)
-        drill_die("listen", "no port");
-    port = relay_port(probe);
-    relay_destroy(&probe);
-    return port;
-}
-
 static void by_the_relay(drill *d, muster_options *o)
 {
     o->launcher = MUSTER_LAUNCHER_LOCAL;
-    o->port = free_port();
+    o->port = relay_free_port();
+    if (o->port == 0)
+        drill_die("listen", "no port");
     o->worker = DRILL_RELAY_WORKER;
     d->foe.way = relay_create(o->port);
     d->foe.crowd = strangers_create(o->port);

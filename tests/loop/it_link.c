@@ -22,25 +22,14 @@ static uint16_t port_of(const char *endpoint)
     return (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
-/* A port that is free now, for the manager; the relay is set up before it. */
-static uint16_t free_port(void)
-{
-    relay *probe = relay_create(1);
-    uint16_t port;
-
-    assert_non_null(probe);
-    port = relay_port(probe);
-    relay_destroy(&probe);
-    return port;
-}
-
 /* n workers whose links go through the relay. */
 static rig *relayed(uint32_t n, int64_t heartbeat_ms)
 {
     muster_options o = rig_options();
     rig *r;
 
-    o.port = free_port();
+    o.port = relay_free_port();
+    assert_true(o.port != 0);
     o.worker = RELAY_WORKER_PROGRAM;
     o.env = env;
     o.heartbeat_timeout_ms = heartbeat_ms;

@@ -30,17 +30,6 @@ static char relay_env[64], worker_env[512];
 static const char *env[] = {relay_env, worker_env, NULL};
 /* --------------------------------------------------------------- a cell -- */
 
-static uint16_t free_port(void)
-{
-    relay *probe = relay_create(1);
-    uint16_t port;
-
-    assert_non_null(probe);
-    port = relay_port(probe);
-    relay_destroy(&probe);
-    return port;
-}
-
 /* On a cluster: workers are Pods, this is a manager outside it. */
 static const char *host, *image, *namespace;
 
@@ -84,7 +73,8 @@ static void up_as_pods(cell *c)
     o.launcher = MUSTER_LAUNCHER_K8S;
     o.worker = NULL;
     o.listen = "127.0.0.1";
-    o.port = free_port();
+    o.port = relay_free_port();
+    assert_true(o.port != 0);
     o.pending_timeout_ms = 60000;
     if (c->what == DEADLINE)
         o.call_timeout_ms = c->op->still ? DEADLINE_MS : RIG_WAIT_MS;
@@ -104,7 +94,8 @@ static void up(cell *c)
 {
     muster_options o = rig_options();
 
-    o.port = free_port();
+    o.port = relay_free_port();
+    assert_true(o.port != 0);
     o.worker = RELAY_WORKER_PROGRAM;
     o.env = env;
     if (c->what == DEADLINE) /* of what has none of its own */

@@ -35,17 +35,6 @@ static uint64_t seed, times = 1;
 
 /* ------------------------------------------------------------- up, down -- */
 
-static uint16_t free_port(void)
-{
-    relay *probe = relay_create(1);
-    uint16_t port;
-
-    assert_non_null(probe);
-    port = relay_port(probe);
-    relay_destroy(&probe);
-    return port;
-}
-
 static pid_t start_worker(uint32_t rank)
 {
     char path[128];
@@ -77,7 +66,8 @@ static rig *up(uint32_t n, int64_t heartbeat_ms)
 
     memset(&at, 0, sizeof(at));
     at.n = n;
-    o.port = free_port();
+    o.port = relay_free_port();
+    assert_true(o.port != 0);
     way = relay_create(o.port);
     assert_non_null(way);
     snprintf(at.dir, sizeof(at.dir), "/tmp/it_resume.%d", (int)getpid());

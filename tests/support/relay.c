@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAIRS 32
@@ -438,4 +439,30 @@ int relay_connections(relay *r)
     n = r->connections;
     pthread_mutex_unlock(&r->lock);
     return n;
+}
+
+uint16_t relay_free_port(void)
+{
+    enum { FIRST = 20000, PORTS = 12000 }; /* below those of connections */
+    struct timespec now;
+    unsigned from;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    from = (unsigned)getpid() * 97u + (unsigned)now.tv_nsec / 1000u;
+    for (unsigned i = 0; i < PORTS; i++) {
+        const uint16_t port = (uint16_t)(FIRST + (from + i) % PORTS);
+        const struct sockaddr_in at = {.sin_family = AF_INET,
+                                       .sin_port = htons(port),
+                                       .sin_addr.s_addr =
+                                           htonl(INADDR_LOOPBACK)};
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const bool is_free =
+            fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+
+        if (fd >= 0)
+            close(fd);
+        if (is_free)
+            return port;
+    }
+    return 0;
 }

@@ -72,4 +72,9 @@ int relay_open(relay *r);
 /* How many connections came so far. */
 int relay_connections(relay *r);
 
+/* A port of the loopback address that is free now, and that the kernel does not
+ * give to connections meanwhile; 0: none. For a manager behind a relay, which
+ * is set up before it. */
+uint16_t relay_free_port(void);
+
 #endif
