@@ -35,9 +35,9 @@ struct muster_future {
 
 void mst_future_unref(muster_future *f);
 
-/* On the loop: the call begins; the handler that made it does not want it any
- * more. */
-void mst_future_begin(mst_cmd *start, void *worker);
-void mst_future_cancel(mst_cmd *cancel, void *worker);
+/* On the loop, with `start` or `cancel` of a future: the call begins; the
+ * handler that made it does not want it any more. */
+void mst_future_begin(mst_cmd *cmd, void *worker);
+void mst_future_cancel(mst_cmd *cmd, void *worker);
 
 #endif
