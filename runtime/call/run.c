@@ -119,6 +119,7 @@ static void run_item(mst_job *job, muster_handler_fn fn,
         job->ctx.failed = false;
         own->len = 0;
         own->broken = false;
+        muster_future_destroy(&own->passed); /* of one that then failed */
         result->remote = fn(&job->ctx, item->data, item->len, own);
         if (result->remote == 0 && own->passed != NULL)
             result->remote = wait_for_passed(&job->ctx, own);

@@ -28,6 +28,7 @@ static char **only; /* "put" "cut": that cell alone; NULL: all */
 static relay *way;
 static char relay_env[64], worker_env[512];
 static const char *env[] = {relay_env, worker_env, NULL};
+
 /* --------------------------------------------------------------- a cell -- */
 
 /* On a cluster: workers are Pods, this is a manager outside it. */
