@@ -12,6 +12,7 @@ build=$(readlink -f "$1") regex=$2 logs=$(readlink -f "$3")
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 readonly LIMIT_S=600
 readonly LOOP=(it_calls it_futures it_broadcast it_members it_modules it_map
+    it_map_failures
     it_carrier it_closing it_drain it_inner it_blobs it_channels it_interrupt
     it_bulk_port it_kube_http it_kube_stream it_kube_watch)
 

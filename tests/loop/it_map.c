@@ -1,46 +1,9 @@
-/* it_map.c - many items over real workers. */
+/* it_map.c - many items over real workers, and early ends. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rig.h"
-
-#define N 1000
-
-static int64_t numbers[N];
-static muster_item items[N];
-
-static rig *map_rig(uint32_t n)
-{
-    rig *r = rig_up(n);
-
-    for (int64_t i = 0; i < N; i++) {
-        numbers[i] = i;
-        items[i] = (muster_item){&numbers[i], sizeof(numbers[i])};
-    }
-    assert_code(muster_module_ship(r->m, MAP_HANDLERS, &r->err), MUSTER_OK,
-                r->err);
-    return r;
-}
-
-static muster_map_options over(size_t n)
-{
-    muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
-
-    o.items = items;
-    o.nitems = n;
-    o.timeout_ms = RIG_WAIT_MS;
-    return o;
-}
-
-static int64_t value(const muster_result *result)
-{
-    int64_t n = -1;
-
-    assert_int_equal(result->len, sizeof(n));
-    memcpy(&n, result->data, sizeof(n));
-    return n;
-}
+#include "map_rig.h"
 
 static void results_come_in_the_items_order(void **state)
 {
@@ -49,16 +12,16 @@ static void results_come_in_the_items_order(void **state)
 
     (void)state;
     for (size_t b = 0; b < 3; b++) {
-        muster_map_options o = over(N);
+        muster_map_options o = map_over(MAP_MOST);
         muster_results *all = NULL;
 
         o.batch = batches[b];
         assert_code(muster_map(r->m, "twice", &o, &all, &r->err), MUSTER_OK,
                     r->err);
-        assert_int_equal(all->n, N);
+        assert_int_equal(all->n, MAP_MOST);
         assert_int_equal(all->nfailed, 0);
-        for (int64_t i = 0; i < N; i++)
-            assert_int_equal(value(&all->items[i]), 2 * i);
+        for (int64_t i = 0; i < MAP_MOST; i++)
+            assert_int_equal(map_value(&all->items[i]), 2 * i);
         muster_results_destroy(&all);
     }
     rig_down(&r);
@@ -67,7 +30,7 @@ static void results_come_in_the_items_order(void **state)
 static void no_items_are_no_error(void **state)
 {
     rig *r = map_rig(1);
-    muster_map_options o = over(0);
+    muster_map_options o = map_over(0);
     muster_results *none = NULL;
 
     (void)state;
@@ -81,159 +44,20 @@ static void no_items_are_no_error(void **state)
 static void every_worker_gets_some(void **state)
 {
     rig *r = map_rig(4);
-    muster_map_options o = over(N);
+    muster_map_options o = map_over(MAP_MOST);
     muster_results *all = NULL;
     size_t had[5] = {0};
 
     (void)state;
     assert_code(muster_map(r->m, "who_am_i", &o, &all, &r->err), MUSTER_OK,
                 r->err);
-    for (size_t i = 0; i < N; i++) {
-        assert_int_equal(value(&all->items[i]), all->items[i].rank);
+    for (size_t i = 0; i < MAP_MOST; i++) {
+        assert_int_equal(map_value(&all->items[i]), all->items[i].rank);
         had[all->items[i].rank]++;
     }
     for (size_t rank = 1; rank <= 4; rank++)
         assert_true(had[rank] > 0);
     muster_results_destroy(&all);
-    rig_down(&r);
-}
-
-static void a_failure_ends_the_map(void **state)
-{
-    rig *r = map_rig(2);
-    muster_map_options o = over(N);
-    muster_results *none = NULL;
-
-    (void)state;
-    o.per_worker = 1;
-    assert_code(muster_map(r->m, "seventh_fails", &o, &none, &r->err),
-                MUSTER_EREMOTE, r->err);
-    assert_null(none);
-    assert_words(r->err.text, "item ", "not ");
-    assert_true(r->err.remote >= 40 && r->err.remote < 50);
-    rig_alive(r, 2);
-    rig_down(&r);
-}
-
-static void failures_can_be_collected(void **state)
-{
-    rig *r = map_rig(2);
-    muster_map_options o = over(N);
-    muster_results *all = NULL;
-
-    (void)state;
-    o.on_failure = MUSTER_FAIL_COLLECT;
-    o.batch = 10;
-    assert_code(muster_map(r->m, "seventh_fails", &o, &all, &r->err),
-                MUSTER_EPARTIAL, r->err);
-    assert_words(r->err.text, "item 3: not 3");
-    assert_int_equal(all->n, N);
-    assert_int_equal(all->nfailed, (N + 3) / 7);
-    for (int64_t i = 0; i < N; i++) {
-        if (i % 7 == 3) {
-            assert_int_equal(all->items[i].code, MUSTER_EREMOTE);
-            assert_int_equal(all->items[i].remote, 40 + i % 10);
-        } else {
-            assert_int_equal(value(&all->items[i]), i);
-        }
-    }
-    muster_results_destroy(&all);
-    rig_down(&r);
-}
-
-/* One a call or in batches: the same words. */
-static void a_failure_without_words_is_described(void **state)
-{
-    rig *r = map_rig(1);
-
-    (void)state;
-    for (uint32_t batch = 1; batch <= 10; batch += 9) {
-        muster_map_options o = over(10);
-
-        o.batch = batch;
-        assert_code(muster_map(r->m, "silent", &o, NULL, &r->err),
-                    MUSTER_EREMOTE, r->err);
-        assert_words(r->err.text, "item 3: handler silent returned 43");
-        assert_int_equal(r->err.remote, 43);
-    }
-    rig_down(&r);
-}
-
-static void failures_can_be_tried_again(void **state)
-{
-    rig *r = map_rig(1);
-    muster_map_options o = over(50);
-    muster_results *all = NULL;
-
-    (void)state;
-    o.on_failure = MUSTER_FAIL_RETRY;
-    o.retries = 2;
-    assert_code(muster_map(r->m, "third_time", &o, &all, &r->err), MUSTER_OK,
-                r->err);
-    for (int64_t i = 0; i < 50; i++)
-        assert_int_equal(value(&all->items[i]), i);
-    muster_results_destroy(&all);
-    rig_down(&r);
-}
-
-static void a_handler_that_is_not_there_fails_the_items(void **state)
-{
-    rig *r = map_rig(1);
-    muster_map_options o = over(10);
-
-    (void)state;
-    assert_code(muster_map(r->m, "nowhere", &o, NULL, &r->err),
-                MUSTER_ENOHANDLER, r->err);
-    assert_words(r->err.text, "item 0", "nowhere");
-    rig_down(&r);
-}
-
-static void items_of_a_lost_worker_go_to_another(void **state)
-{
-    static const uint32_t batches[] = {1, 16};
-
-    (void)state;
-    for (size_t b = 0; b < 2; b++) {
-        rig *r = map_rig(4);
-        muster_map_options o = over(200);
-        muster_results *all = NULL;
-
-        o.batch = batches[b];
-        o.lost_retries = 4;
-        assert_code(muster_map(r->m, "deadly", &o, &all, &r->err), MUSTER_OK,
-                    r->err);
-        for (int64_t i = 0; i < 200; i++)
-            assert_int_equal(value(&all->items[i]), i);
-        assert_int_equal(all->items[20].rank, 1);
-        muster_results_destroy(&all);
-        rig_down(&r);
-    }
-}
-
-static void an_item_that_ends_workers_has_a_budget(void **state)
-{
-    rig *r = map_rig(4);
-    muster_map_options o = over(100);
-
-    (void)state;
-    o.lost_retries = 1;
-    assert_code(muster_map(r->m, "always_deadly", &o, NULL, &r->err),
-                MUSTER_ELOST, r->err);
-    assert_words(r->err.text, "item 20", "SIGABRT", "always_deadly");
-    assert_true(muster_size(r->m) >= 2);
-    rig_down(&r);
-}
-
-static void without_workers_it_ends(void **state)
-{
-    rig *r = map_rig(2);
-    muster_map_options o = over(100);
-
-    (void)state;
-    o.lost_retries = 1000;
-    assert_code(muster_map(r->m, "always_deadly", &o, NULL, &r->err),
-                MUSTER_EWORKER, r->err);
-    assert_words(r->err.text, "no worker is left");
     rig_down(&r);
 }
 
@@ -265,7 +89,7 @@ static int take(void *arg, size_t index, const muster_result *result)
     flow *f = (flow *)arg;
 
     assert_int_equal(result->code, MUSTER_OK);
-    assert_int_equal(value(result), 2 * (int64_t)index);
+    assert_int_equal(map_value(result), 2 * (int64_t)index);
     if ((int64_t)index != f->told)
         f->in_order = false;
     f->told++;
@@ -319,7 +143,7 @@ static void long_results_fit(void **state)
     const size_t n = sizeof(lengths) / sizeof(lengths[0]);
     muster_item some[sizeof(lengths) / sizeof(lengths[0])];
     rig *r = map_rig(2);
-    muster_map_options o = over(n);
+    muster_map_options o = map_over(n);
     muster_results *all = NULL;
 
     (void)state;
@@ -347,7 +171,7 @@ static void long_results_fit(void **state)
 static void a_deadline_ends_it(void **state)
 {
     rig *r = map_rig(2);
-    muster_map_options o = over(100);
+    muster_map_options o = map_over(100);
     const int64_t began = rig_now_ms();
 
     (void)state;
@@ -369,7 +193,7 @@ typedef struct other {
 static void *map_stubborn(void *arg)
 {
     other *o = (other *)arg;
-    muster_map_options options = over(100);
+    muster_map_options options = map_over(100);
 
     options.token = o->token;
     o->rc = muster_map(o->r->m, "stubborn", &options, NULL, &o->err);
@@ -392,7 +216,7 @@ static void a_token_ends_it_from_another_thread(void **state)
 {
     rig *r = map_rig(2);
     other o = {.r = r, .token = muster_token_create(r->m)};
-    muster_map_options again = over(10);
+    muster_map_options again = map_over(10);
     pthread_t thread;
 
     (void)state;
@@ -461,22 +285,22 @@ static void a_worker_that_joins_is_used(void **state)
 static void impossible_options_are_named(void **state)
 {
     rig *r = map_rig(1);
-    muster_map_options o = over(1);
+    muster_map_options o = map_over(1);
 
     (void)state;
     o.source = give;
     assert_code(muster_map(r->m, "twice", &o, NULL, &r->err), MUSTER_EINVAL,
                 r->err);
-    o = over(1);
+    o = map_over(1);
     o.items = NULL;
     assert_code(muster_map(r->m, "twice", &o, NULL, &r->err), MUSTER_EINVAL,
                 r->err);
-    o = over(1);
+    o = map_over(1);
     o.batch = 100000;
     assert_code(muster_map(r->m, "twice", &o, NULL, &r->err), MUSTER_EINVAL,
                 r->err);
     assert_words(r->err.text, "batch", "100000");
-    o = over(1);
+    o = map_over(1);
     assert_code(muster_map(r->m, "", &o, NULL, &r->err), MUSTER_EINVAL, r->err);
     rig_down(&r);
 }
@@ -487,14 +311,6 @@ int main(void)
         rig_test(results_come_in_the_items_order),
         rig_test(no_items_are_no_error),
         rig_test(every_worker_gets_some),
-        rig_test(a_failure_ends_the_map),
-        rig_test(failures_can_be_collected),
-        rig_test(a_failure_without_words_is_described),
-        rig_test(failures_can_be_tried_again),
-        rig_test(a_handler_that_is_not_there_fails_the_items),
-        rig_test(items_of_a_lost_worker_go_to_another),
-        rig_test(an_item_that_ends_workers_has_a_budget),
-        rig_test(without_workers_it_ends),
         rig_test(a_source_and_a_sink_are_bounded_and_in_order),
         rig_test(a_sink_can_end_it),
         rig_test(long_results_fit),

@@ -1,8 +1,9 @@
-/* map_handlers.c - what the items of it_map.c and ut_batch run. */
+/* map_handlers.c - what the items of it_map.c and it_map_failures.c run. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <muster/muster.h>
 #include <muster/worker.h>
 
 static int64_t number(const void *in, size_t len)
@@ -116,3 +117,31 @@ static int long_one(muster_ctx *ctx, const void *in, size_t len,
     return 0;
 }
 MUSTER_HANDLER(long_one);
+
+/* After every item that fails comes one that finds nothing of it. */
+static int passes_on(muster_ctx *ctx, const void *in, size_t len,
+                     muster_out *out)
+{
+    const int64_t n = number(in, len);
+    muster_future *future = NULL;
+    muster_error err;
+
+    if (n % 7 == 4)
+        return muster_out_write(out, in, len);
+    if (muster_call_start(muster_ctx_muster(ctx), muster_ctx_rank(ctx), "twice",
+                          in, len, 0, &future, &err) != MUSTER_OK)
+        return muster_fail(ctx, 1, "%s", err.text);
+    muster_out_future(out, &future);
+    return n % 7 == 3 ? muster_fail(ctx, 40, "not %d", (int)n) : 0;
+}
+MUSTER_HANDLER(passes_on);
+
+/* Every seventh item wants more memory than there is. */
+static int no_room(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    if (number(in, len) % 7 == 3 && muster_out_reserve(out, SIZE_MAX) == NULL)
+        return MUSTER_ENOMEM;
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(no_room);
