@@ -147,6 +147,10 @@ static muster_err start(run *r)
         if (r->pidfd >= 0)
             return MUSTER_OK;
         rc = errno;
+        if (rc == ESRCH) { /* ended, where the program ignores SIGCHLD */
+            r->pid = 0;
+            return MUSTER_OK;
+        }
         end(r, true);
     }
     return mst_fail_sys(r->err, rc, "cannot start %s", r->x->file);
@@ -230,10 +234,11 @@ static int poll_ms(int64_t until_ms)
 static muster_err follow(run *r)
 {
     for (;;) {
+        const bool ended = r->pidfd < 0;
         struct pollfd fds[3] = {{.fd = r->pidfd, .events = POLLIN},
                                 {.fd = r->pipes[0], .events = POLLIN},
                                 {.fd = r->pipes[1], .events = POLLIN}};
-        const int n = poll(fds, 3, poll_ms(r->x->until_ms));
+        const int n = poll(fds, 3, ended ? 0 : poll_ms(r->x->until_ms));
         muster_err rc;
 
         if (n < 0 && errno != EINTR)
@@ -244,7 +249,7 @@ static muster_err follow(run *r)
             rc = drain(r, 0);
         if (rc != MUSTER_OK)
             return rc;
-        if (n > 0 && fds[0].revents != 0)
+        if (ended || (n > 0 && fds[0].revents != 0))
             return MUSTER_OK;
         if (mst_now_ms() >= r->x->until_ms)
             return mst_fail(r->err, MUSTER_ETIMEOUT, "it took too long");
