@@ -336,8 +336,9 @@ void mst_call_result(mst_member *w, const mst_record *r)
     }
     mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
-    if (call == NULL) {
-        if (r->code != MUSTER_OK)
+    if (call == NULL) { /* a post, which nobody can cancel; or cancelled */
+        if (r->code != MUSTER_OK && r->code != MUSTER_ECANCELED &&
+            r->code != MUSTER_ETIMEOUT)
             mst_log_some(&w->m->log, &w->gate, MUSTER_LOG_WARN, "POST-FAILED",
                          "rank=%u code=%u why=%.*s", w->rank, r->code,
                          (int)r->text.len, r->text.at);

@@ -155,6 +155,20 @@ static void the_deadline_ends_a_call(void **state)
     rig_down(&r);
 }
 
+/* Handler and caller give up at the same time: the answer is no news. */
+static void an_answer_that_comes_late_is_not_logged(void **state)
+{
+    rig *r = rig_up(1);
+
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        assert_code(rig_call(r, 1, "until_canceled", "in vain", 5),
+                    MUSTER_ETIMEOUT, r->err);
+    rig_alive(r, 1);
+    assert_false(rig_logged(r, "POST-FAILED", "", 0));
+    rig_down(&r);
+}
+
 static void any_is_whoever_has_least_to_do(void **state)
 {
     rig *r = rig_up(3);
@@ -391,6 +405,7 @@ int main(void)
         rig_test(an_unknown_rank_is_refused),
         rig_test(bad_arguments_are_refused),
         rig_test(the_deadline_ends_a_call),
+        rig_test(an_answer_that_comes_late_is_not_logged),
         rig_test(any_is_whoever_has_least_to_do),
         rig_test(posts_begin_in_their_order),
         rig_test(a_failed_post_is_logged),
