@@ -154,11 +154,17 @@ static void heard_end(void *arg, uint32_t events)
 
     (void)events;
     if (waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) !=
-            0 ||
-        info.si_pid == 0)
+        0) {
+        if (errno != ECHILD)
+            return;
+        /* the program ignores SIGCHLD, or waits for all: how is not known, and
+         * its group may be another's by now */
+    } else if (info.si_pid == 0) {
         return;
-    kill(-k->child.pid, SIGKILL);
-    waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG);
+    } else {
+        kill(-k->child.pid, SIGKILL);
+        waitid(P_PID, (id_t)k->child.pid, &info, WEXITED | WNOHANG);
+    }
     while (read_note(k))
         ;
     for (int i = 0; i < 2; i++) {
@@ -168,7 +174,7 @@ static void heard_end(void *arg, uint32_t events)
     }
     if (info.si_code == CLD_EXITED)
         report.exit_status = info.si_status;
-    else
+    else if (info.si_pid != 0)
         report.exit_signal = info.si_status;
     report.shared = k->shared;
     report.oom_kills = mst_meter_oom_kills(k->shared ? &l->meter : &k->meter);

@@ -264,11 +264,19 @@ void mst_member_event(mst_member *w, mst_life_event event, const char *format,
     consequences(w, why);
 }
 
+/* It was told to end and did; where the program ignores SIGCHLD nobody knows
+ * more. */
+static bool ended_somehow(const mst_member *w)
+{
+    return w->state == MUSTER_LEAVING && w->exit_status < 0 && !w->unseen &&
+           w->end_words == NULL && w->why_note == NULL;
+}
+
 void mst_member_conclude(mst_member *w)
 {
     char text[MUSTER_ERROR_TEXT];
-    const bool well =
-        w->exit_signal == 0 && w->exit_status == 0 && w->handler_note == NULL;
+    const bool well = w->exit_signal == 0 && w->handler_note == NULL &&
+                      (w->exit_status == 0 || ended_somehow(w));
 
     mst_loop_time(&w->m->loop, &w->conclude, MST_NEVER);
     if (w->state == MUSTER_LEAVING && well) {

@@ -159,7 +159,7 @@ void mst_describe_end(mst_member *w, char *text, size_t bytes)
         by_the_launcher(w, in, why, text, bytes);
     else if (w->exit_signal != 0)
         by_a_signal(w, in, text, bytes);
-    else if (w->unseen)
+    else if (w->unseen || w->exit_status < 0)
         snprintf(text, bytes, "worker %u ended%s%.200s", w->rank,
                  why != NULL ? ": " : ", nothing is known of how",
                  why != NULL ? why : "");

@@ -3,139 +3,9 @@
 # server of the tests' own that starts each Pod's worker as a process.
 #
 # Usage: it_kube.sh MUSTER WORKER SCRIPT_SO APISERVER_PY
+# shellcheck disable=SC1091,SC2034,SC2154 # support/kube.sh
 set -u
-export LC_ALL=C
-
-if [ $# -ne 4 ]; then
-    sed -n 's/^# \(Usage\)/\1/p' "$0" >&2
-    exit 2
-fi
-muster=$1
-worker=$2
-script=$3
-apiserver=$4
-checks=0
-failures=0
-
-unset MUSTER_WORKER KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT KUBECONFIG
-dir=$(mktemp -d "${TMPDIR:-/tmp}/it_kube.XXXXXX") || exit 1
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-# ------------------------------------------------------------------ helpers --
-
-fail() {
-    echo "FAILED: $*"
-    echo "  exit status ${status:-none}"
-    head -n 12 "$dir/err" | sed 's/^/  stderr: /'
-    head -n 4 "$dir/out" | sed 's/^/  stdout: /'
-    failures=$((failures + 1))
-}
-
-# begin [SCRIPT]: a fresh server, and a kubeconfig for it.
-begin() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null
-    rm -rf "$dir/pods"
-    mkdir "$dir/pods"
-    : >"$dir/ready" # of the last one
-    python3 "$apiserver" "$worker" "$dir/pods" \
-        >"$dir/ready" 2>"$dir/server" &
-    server=$!
-    for _ in $(seq 200); do
-        grep -q ready "$dir/ready" && break
-        sleep 0.05
-    done
-    local port
-    port=$(sed -n 's/ready //p' "$dir/ready")
-    url=http://127.0.0.1:$port
-    cat >"$dir/config" <<EOF
-apiVersion: v1
-kind: Config
-current-context: test
-contexts: [{name: test, context: {cluster: c, user: u, namespace: demo}}]
-clusters: [{name: c, cluster: {server: "$url"}}]
-users: [{name: u, user: {token: not-for-your-eyes}}]
-EOF
-    [ $# -eq 0 ] || script "$1"
-}
-
-script() {
-    curl -sf -X POST "$url/_script" -d "$1" >/dev/null || fail "the script $1"
-}
-
-# start ARG...: `muster run` as a manager outside the cluster, in the
-# background.
-start() {
-    : >"$dir/out"
-    timeout -k 5 60 "$muster" run --kubeconfig "$dir/config" --launcher k8s \
-        --image example/worker:1 --advertise 127.0.0.1 "$@" \
-        >"$dir/out" 2>"$dir/err" &
-    job=$!
-}
-
-finish() {
-    wait "$job"
-    status=$?
-}
-
-run() {
-    start "$@"
-    finish
-}
-
-# expect STATUS WHAT [WORDS]...: the words are in what was said.
-expect() {
-    local want=$1 what=$2
-    shift 2
-    checks=$((checks + 1))
-    if [ "$status" -ne "$want" ]; then
-        fail "$what: exit status $status, not $want"
-        return
-    fi
-    for words; do
-        checks=$((checks + 1))
-        grep -qF -e "$words" "$dir/out" "$dir/err" ||
-            fail "$what: nothing said of \"$words\""
-    done
-}
-
-# nothing_left WHAT
-nothing_left() {
-    checks=$((checks + 1))
-    local left
-    # what was deleted with its grace may take it
-    for _ in $(seq 100); do
-        left=$(curl -sf "$url/_store")
-        [ "$left" != '{"pods": [], "secrets": []}' ] || return 0
-        sleep 0.05
-    done
-    fail "$1: left: $left"
-}
-
-# requests "POST pods": how many there were.
-requests() {
-    curl -sf "$url/_stats" | grep -oE "\"$1\": [0-9]+" |
-        grep -oE '[0-9]+$' || echo 0
-}
-
-# eventually COMMAND...
-eventually() {
-    for _ in $(seq 400); do
-        "$@" && return
-        sleep 0.05
-    done
-    fail "never: $*"
-}
-
-said() {
-    grep -qF -e "$1" "$dir/out" "$dir/err"
-}
-
-pod_name() {
-    curl -sf "$url/_store" | grep -o '"[a-z0-9-]*-worker-[a-z0-9-]*"' |
-        tr -d '"' | sort | sed -n "$1p"
-}
+. "${BASH_SOURCE[0]%/*}/../support/kube.sh"
 
 # -------------------------------------------------------------------- tests --
 
@@ -250,32 +120,6 @@ refusals() {
     expect 69 "unknown user" "401 Unauthorized" "not accepted"
 }
 
-bad_days() {
-    local fault
-
-    for fault in '"status": 429, "headers": {"Retry-After": "1"}' \
-        '"status": 500' '"status": 503' '"do": "reset"'; do
-        begin "{\"fail\": [{\"method\": \"POST\", \"times\": 2, $fault}]}"
-        run -n 3 "$script" size
-        expect 0 "POST, $fault" 3
-        nothing_left "POST, $fault"
-    done
-    # it was done, and the answer was lost
-    begin '{"lose": 1}'
-    run -n 2 "$script" size
-    expect 0 "a lost answer" 2
-    nothing_left "a lost answer"
-    begin '{"torn": 1}'
-    run -n 3 "$script" quit
-    expect 0 "a torn watch" "exited with status 7" "last line: \"these are my last words\""
-    nothing_left "a torn watch"
-    kill "$server"
-    wait "$server" 2>/dev/null
-    server=
-    run -n 1 --pending-timeout 3 "$script" size
-    expect 69 "no server" "waiting for the API server" "was not reached"
-}
-
 verdicts() {
     local pod
 
@@ -345,56 +189,6 @@ does_not_come_up() {
     done
 }
 
-server_goes_away() {
-    begin
-    start -n 2 "$script" wait
-    eventually said begun
-    kill "$server"
-    wait "$server" 2>/dev/null
-    server=
-    eventually said KUBE-AWAY
-    # calls go on; at the end there is nobody to delete anything
-    finish
-    expect 0 "server away" slept
-}
-
-# The token, and the Secret with the cookies, after the workers are there.
-credentials_end() {
-    local no='{"fail": [{"path": "/", "times": 1000, "status": 401,
-        "reason": "Unauthorized", "message": "Unauthorized"}]}'
-
-    begin
-    start -n 2 "$script" wait
-    eventually said begun
-    script "$no"
-    curl -sf -X POST "$url/_cut" >/dev/null
-    eventually said "401 Unauthorized"
-    script '{"fail": []}'
-    eventually said KUBE-BACK
-    script "$no"
-    checks=$((checks + 1))
-    ! said WORKER-LOST || fail "token revoked: a worker is lost"
-    kill -INT "$(pgrep -P "$job")" # the call goes on until then
-    finish
-    expect 130 "token revoked" "everything was cancelled" KUBE-NOT-DELETED \
-        "PODS-STAY left=" "muster clean --namespace"
-    begin "$no"
-    run -n 1 "$script" size
-    expect 69 "token refused" "401 Unauthorized"
-    begin '{"fail": [{"method": "DELETE", "path": "/secrets/", "times": 9,
-        "status": 404, "reason": "NotFound", "message": "not found"}]}'
-    run -n 2 "$script" size
-    expect 0 "Secret deleted by someone" 2
-    checks=$((checks + 1))
-    ! said warn || fail "Secret deleted by someone: a warning"
-    begin '{"pods": {"phase": "Pending", "containerStatuses": [{"name":
-        "worker", "state": {"waiting": {"reason": "ContainerCreating"}}}]}}'
-    run -n 2 --pending-timeout 2 "$script" size
-    expect 69 "Secret gone before it was mounted" \
-        "0 of 2 workers came up in 2.0 s" "is still booting: starting"
-    nothing_left "Secret gone before it was mounted"
-}
-
 signals() {
     local sig
 
@@ -462,11 +256,4 @@ replaces() {
     nothing_left "replaced"
 }
 
-for test in it_runs options refusals bad_days verdicts does_not_come_up \
-    server_goes_away credentials_end signals drains replaces; do
-    before=$SECONDS
-    "$test"
-    echo "$test: $((SECONDS - before)) s"
-done
-echo "$checks checks, $failures failures"
-[ "$failures" -eq 0 ]
+these it_runs options refusals verdicts does_not_come_up signals drains replaces

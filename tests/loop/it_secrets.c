@@ -10,10 +10,13 @@
 
 #include "rig.h"
 
+#include "base/clock.h"
 #include "launch/kube/access.h"
 #include "session/session.h"
 
 #define PIECE ((size_t)1 << 20)
+
+static const mst_patience forever = {MST_NEVER, NULL};
 
 typedef struct found {
     unsigned kept;   /* in pages that no core dump has */
@@ -243,7 +246,8 @@ static void a_token_at_rest_is_kept_apart(void **state)
             &access, &err),
         MUSTER_OK, err);
     unlink(path);
-    assert_code(mst_kube_auth_get(access, false, &auth, &err), MUSTER_OK, err);
+    assert_code(mst_kube_auth_get(access, false, &forever, &auth, &err),
+                MUSTER_OK, err);
     assert_string_equal(auth.token, token);
     mst_kube_auth_fini(&auth);
     f = find(getpid(), token, 40);

@@ -9,7 +9,7 @@ of it is said by POST /_script, a JSON object:
 
   fail     a list of {"method", "path" (a substring), "times", "status",
            "message", "reason", "headers", "do"}; do: reset, hang, truncate,
-           slow, html, garbage, large
+           slow, html, garbage, large; "after": so many are passed over
   pods     "run" (default), "pending", or a status that each new Pod gets
   lose     so many Pods are created, and the answer is lost
   torn     bytes that a watch writes at a time
@@ -176,6 +176,9 @@ class Handler(BaseHTTPRequestHandler):
                 if (fault.get("method", method) == method and
                         fault.get("path", "") in self.path and
                         fault.get("times", 1) != 0):
+                    if fault.get("after", 0) > 0:
+                        fault["after"] -= 1
+                        continue
                     fault["times"] = fault.get("times", 1) - 1
                     break
             else:

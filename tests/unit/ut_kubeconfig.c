@@ -5,8 +5,10 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "launch/kube/kubeconfig.h"
 
+static const mst_patience forever = {MST_NEVER, NULL};
 static const mst_kube_where nothing; /* nothing is said */
 
 #define ONE                                                                    \
@@ -20,7 +22,7 @@ static void check_token(mst_kube_access *a, const char *token)
     mst_kube_auth auth = {0};
     muster_error err = {0};
 
-    if (mst_kube_auth_get(a, false, &auth, &err) != MUSTER_OK)
+    if (mst_kube_auth_get(a, false, &forever, &auth, &err) != MUSTER_OK)
         fail_msg("no credentials: %s", err.text);
     if (token == NULL)
         assert_null(auth.token);
@@ -93,13 +95,15 @@ static void every_field_is_read(void **state)
     assert_string_equal(mst_kube_ca(a), PEM);
     assert_string_equal(mst_kube_tls_name(a), "other");
     assert_string_equal(mst_kube_proxy(a), "socks5://p:1");
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, NULL), MUSTER_OK);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, NULL),
+                     MUSTER_OK);
     assert_string_equal(auth.cert, PEM);
     assert_string_equal(auth.key, PEM "2");
     assert_null(auth.token);
     mst_kube_auth_fini(&auth);
     kubedir_file("d/key", 0600, PEM "3"); /* it is read anew */
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, NULL), MUSTER_OK);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, NULL),
+                     MUSTER_OK);
     assert_string_equal(auth.key, PEM "3");
     mst_kube_auth_fini(&auth);
     mst_kube_access_close(&a);
@@ -115,7 +119,8 @@ static void every_field_is_read(void **state)
     a = kubedir_open(&where);
     assert_string_equal(mst_kube_ca(a), PEM);
     assert_string_equal(mst_kube_namespace(a), "said");
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, NULL), MUSTER_OK);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, NULL),
+                     MUSTER_OK);
     assert_string_equal(auth.user, "me");
     assert_string_equal(auth.password, "123");
     mst_kube_auth_fini(&auth);
@@ -206,11 +211,13 @@ static void a_pod_has_its_service_account(void **state)
     kubedir_file("account/token", 0600, "rotated\n");
     check_token(a, "rotated");
     kubedir_file("account/token", 0600, "two\nlines");
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, &err), MUSTER_EKUBE);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, &err),
+                     MUSTER_EKUBE);
     assert_null(strstr(err.text, "lines"));
     assert_null(auth.token);
     unlink(kubedir_path("account/token"));
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, &err), MUSTER_EKUBE);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, &err),
+                     MUSTER_EKUBE);
     assert_non_null(strstr(err.text, "account/token"));
     mst_kube_access_close(&a);
 
@@ -441,7 +448,7 @@ static void without_memory_it_says_so(void **state)
         mst_alloc_fail_after(n);
         rc = mst_kube_access_open(&nothing, &a, &err);
         if (rc == MUSTER_OK)
-            rc = mst_kube_auth_get(a, false, &auth, &err);
+            rc = mst_kube_auth_get(a, false, &forever, &auth, &err);
         mst_alloc_fail_after(0);
         if (rc != MUSTER_OK && (rc != MUSTER_ENOMEM || err.code != rc))
             fail_msg("allocation %ld: %d %s", n, rc, err.text);

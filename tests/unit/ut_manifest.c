@@ -7,6 +7,7 @@
 #include <muster/error.h>
 
 #include "launch/kube/manifest.h"
+#include "launch/kube/secret.h"
 
 #define UID "11111111-2222-3333-4444-555555555555"
 
@@ -121,14 +122,14 @@ static void a_secret_has_each_cookie_as_base64(void **state)
     assert_non_null(json);
     golden_is("secret", json);
     cJSON_Delete(json);
-    mst_free(text);
+    mst_drop_guarded(&text);
     assert_int_equal(
         mst_manifest_secret(&plain, "s-1", dry, 1, &text, &len, NULL),
         MUSTER_OK);
     json = mst_json_parse(text, len);
     golden_is("secret_dry", json);
     cJSON_Delete(json);
-    mst_free(text);
+    mst_drop_guarded(&text);
 }
 
 /* ------------------------------------------------------------ refusals -- */
@@ -419,7 +420,7 @@ static void without_memory_it_says_so(void **state)
         mst_alloc_fail_after(0);
         if (rc != MUSTER_OK)
             assert_int_equal(rc, MUSTER_ENOMEM);
-        mst_free(text);
+        mst_drop_guarded(&text);
     }
     assert_int_equal(rc, MUSTER_OK);
     assert_true(n > 20);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
@@ -26,6 +27,8 @@
 #define SAY(status)                                                            \
     "cat <<'END'\n{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\","     \
     "\"status\":" status "}\nEND\n"
+
+static const mst_patience forever = {MST_NEVER, NULL};
 
 /* Open with a plugin ./plugin of that text; `more` are members of exec. */
 static mst_kube_access *open_with(const char *script, const char *more)
@@ -61,7 +64,7 @@ static void check_token(mst_kube_access *a, bool renew, const char *token)
     mst_kube_auth auth = {0};
     muster_error err = {0};
 
-    if (mst_kube_auth_get(a, renew, &auth, &err) != MUSTER_OK)
+    if (mst_kube_auth_get(a, renew, &forever, &auth, &err) != MUSTER_OK)
         fail_msg("no credentials: %s", err.text);
     assert_string_equal(auth.token, token);
     mst_kube_auth_fini(&auth);
@@ -74,7 +77,7 @@ static void check_failure(const char *script, const char *more,
     mst_kube_access *a = open_with(script, more);
     mst_kube_auth auth = {0};
     muster_error err = {0};
-    const muster_err rc = mst_kube_auth_get(a, false, &auth, &err);
+    const muster_err rc = mst_kube_auth_get(a, false, &forever, &auth, &err);
 
     if (rc != MUSTER_EKUBE || strstr(err.text, words) == NULL)
         fail_msg("\"%s\" is not in %d: %s", words, rc, err.text);
@@ -124,7 +127,8 @@ static void a_certificate_comes_whole(void **state)
     mst_kube_auth auth = {0};
 
     (void)state;
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, NULL), MUSTER_OK);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, NULL),
+                     MUSTER_OK);
     assert_string_equal(auth.cert, "C\nC");
     assert_string_equal(auth.key, "K");
     assert_null(auth.token);
@@ -218,7 +222,8 @@ static void no_error_has_a_secret_in_it(void **state)
     muster_error err = {0};
 
     (void)state;
-    assert_int_equal(mst_kube_auth_get(a, false, &auth, &err), MUSTER_EKUBE);
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, &err),
+                     MUSTER_EKUBE);
     assert_null(strstr(err.text, "hush"));
 }
 
@@ -234,6 +239,7 @@ static void a_slow_one_is_killed_with_its_children(void **state)
             1);
     MST_AUTO(mst_plugin_destroy) mst_plugin *plugin = NULL;
     const int64_t since_ms = mst_now_ms();
+    mst_patience patience = {0};
     mst_grant grant = {0};
     muster_error err = {0};
     struct pollfd fd = {.events = POLLIN};
@@ -243,7 +249,9 @@ static void a_slow_one_is_killed_with_its_children(void **state)
     user.json = json;
     assert_int_equal(mst_plugin_create(&user, &user, NULL, &plugin, &err),
                      MUSTER_OK);
-    assert_int_equal(mst_plugin_run(plugin, 500, &grant, &err), MUSTER_EKUBE);
+    patience.until_ms = mst_until_ms(500);
+    assert_int_equal(mst_plugin_run(plugin, &patience, &grant, &err),
+                     MUSTER_EKUBE);
     assert_in_range(mst_now_ms() - since_ms, 500, 20000);
     pid = strstr(err.text, "it took too long: ");
     if (pid == NULL) {
@@ -285,6 +293,56 @@ static void ignored_children_do_no_harm(void **state)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* Many requests at once fail as one does, and not one after the other. */
+static void one_that_failed_is_not_run_again_at_once(void **state)
+{
+    MST_AUTO(mst_kube_access_close)
+    mst_kube_access *a = open_with(HEAD "echo no such user >&2\nexit 1", "");
+    muster_error err = {0}, again = {0};
+    mst_kube_auth auth = {0};
+
+    (void)state;
+    assert_int_equal(mst_kube_auth_get(a, false, &forever, &auth, &err),
+                     MUSTER_EKUBE);
+    assert_int_equal(mst_kube_auth_get(a, true, &forever, &auth, &again),
+                     MUSTER_EKUBE);
+    assert_non_null(strstr(again.text, "no such user"));
+    assert_string_equal(again.text, err.text);
+    assert_int_equal(runs(), 1);
+}
+
+static void *stop_soon(void *arg)
+{
+    usleep(200000);
+    atomic_store((atomic_bool *)arg, true);
+    return NULL;
+}
+
+static void one_that_nobody_waits_for_is_ended(void **state)
+{
+    MST_AUTO(mst_kube_access_close)
+    mst_kube_access *a = open_with(HEAD "exec sleep 60", "");
+    const int64_t since_ms = mst_now_ms();
+    atomic_bool stopped = false;
+    const mst_patience until_stopped = {MST_NEVER, &stopped};
+    const mst_patience no_more = {since_ms, NULL};
+    mst_kube_auth auth = {0};
+    muster_error err = {0};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stopped), 0);
+    assert_int_equal(mst_kube_auth_get(a, false, &until_stopped, &auth, &err),
+                     MUSTER_EKUBE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_non_null(strstr(err.text, "it was stopped"));
+    assert_in_range(mst_now_ms() - since_ms, 200, 20000);
+    assert_int_equal(mst_kube_auth_get(a, false, &no_more, &auth, &err),
+                     MUSTER_EKUBE);
+    assert_non_null(strstr(err.text, "no time is left"));
+    assert_int_equal(runs(), 1);
+}
+
 static void a_plugin_in_path_is_found_or_hinted_at(void **state)
 {
     static const char text[] =
@@ -300,7 +358,8 @@ static void a_plugin_in_path_is_found_or_hinted_at(void **state)
     (void)state;
     assert_int_equal(mst_plugin_create(&user, &user, NULL, &plugin, &err),
                      MUSTER_OK);
-    assert_int_equal(mst_plugin_run(plugin, 0, &grant, &err), MUSTER_EKUBE);
+    assert_int_equal(mst_plugin_run(plugin, &forever, &grant, &err),
+                     MUSTER_EKUBE);
     assert_string_equal(err.text,
                         "the credential plugin muster-ut-plugin: get it at "
                         "home: cannot start muster-ut-plugin: No such file or "
@@ -308,7 +367,7 @@ static void a_plugin_in_path_is_found_or_hinted_at(void **state)
     kubedir_file("muster-ut-plugin", 0700, HEAD SAY("{\"token\":\"t\"}"));
     snprintf(path, sizeof(path), "%s:%s", kubedir, getenv("PATH"));
     setenv("PATH", path, 1);
-    assert_int_equal(mst_plugin_run(plugin, 0, &grant, &err), MUSTER_OK);
+    assert_int_equal(mst_plugin_run(plugin, &forever, &grant, &err), MUSTER_OK);
     assert_string_equal(grant.token, "t");
     assert_true(grant.until == INT64_MAX);
     mst_grant_fini(&grant);
@@ -385,23 +444,23 @@ static void times_are_read(void **state)
 
 static void without_memory_it_says_so(void **state)
 {
-    MST_AUTO(mst_kube_access_close)
-    mst_kube_access *a =
-        open_with(HEAD SAY("{\"token\":\"t\",\"clientCertificateData\":\"C\","
-                           "\"clientKeyData\":\"K\"}"),
-                  "");
+    static const char script[] =
+        HEAD SAY("{\"token\":\"t\",\"clientCertificateData\":\"C\","
+                 "\"clientKeyData\":\"K\"}");
     cJSON_Hooks hooks = {mst_alloc, mst_free};
     muster_err rc = MUSTER_ENOMEM;
 
     (void)state;
     cJSON_InitHooks(&hooks);
     for (long n = 1; rc != MUSTER_OK; n++) {
+        MST_AUTO(mst_kube_access_close)
+        mst_kube_access *a = open_with(script, "");
         mst_kube_auth auth = {0};
         muster_error err = {0};
 
         assert_true(n < 100);
         mst_alloc_fail_after(n);
-        rc = mst_kube_auth_get(a, true, &auth, &err);
+        rc = mst_kube_auth_get(a, true, &forever, &auth, &err);
         mst_alloc_fail_after(0);
         /* cJSON does not tell having no memory from a text that is no JSON */
         if (rc != MUSTER_OK && rc != MUSTER_ENOMEM &&
@@ -426,6 +485,8 @@ int main(void)
         TEST(no_error_has_a_secret_in_it),
         TEST(a_slow_one_is_killed_with_its_children),
         TEST(ignored_children_do_no_harm),
+        TEST(one_that_failed_is_not_run_again_at_once),
+        TEST(one_that_nobody_waits_for_is_ended),
         TEST(a_plugin_in_path_is_found_or_hinted_at),
         TEST(on_a_terminal_it_may_ask),
         TEST(times_are_read),

@@ -414,13 +414,14 @@ muster_err mst_kube_access_open(const mst_kube_where *where,
 /* --------------------------------------------------------- credentials -- */
 
 muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
-                             mst_kube_auth *auth, muster_error *err)
+                             const mst_patience *patience, mst_kube_auth *auth,
+                             muster_error *err)
 {
     mst_kube_auth got = {0};
     muster_err rc;
 
     pthread_mutex_lock(&a->lock);
-    rc = mst_credentials_get(&a->credentials, renew, &got, err);
+    rc = mst_credentials_get(&a->credentials, renew, patience, &got, err);
     pthread_mutex_unlock(&a->lock);
 
     if (rc == MUSTER_OK) {

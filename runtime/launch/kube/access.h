@@ -26,6 +26,8 @@
 
 #include <muster/error.h>
 
+#include "launch/kube/exec.h"
+
 /* What may be said; all may be NULL. Borrowed during the call. */
 typedef struct mst_kube_where {
     const char *kubeconfig; /* a path; NULL: KUBECONFIG (a list), ...        */
@@ -78,16 +80,19 @@ const char *mst_kube_proxy(const mst_kube_access *a);    /* proxy-url         */
 /* What the next request shows. Files are read anew each time, because tokens
  * rotate; the answer of an exec plugin is kept until it expires.
  *
- *   renew   the last one was refused (401): run the plugin again. It may take
- *           MST_PLUGIN_MS (plugin.h), longer where it asks on a terminal
- *   auth    filled on MUSTER_OK; the caller's
+ *   renew     the last one was refused (401): run the plugin again. It may take
+ *             MST_PLUGIN_MS (plugin.h), longer where it asks on a terminal; one
+ *             that failed is not run again for some seconds
+ *   patience  how long it may take
+ *   auth      filled on MUSTER_OK; the caller's
  *
  * Thread:  any; while a plugin runs, the others wait for it.
  * Errors:  MUSTER_EKUBE   a file cannot be read, a plugin failed (its standard
  *                         error is in the text); MUSTER_ENOMEM
  */
 muster_err mst_kube_auth_get(mst_kube_access *a, bool renew,
-                             mst_kube_auth *auth, muster_error *err);
+                             const mst_patience *patience, mst_kube_auth *auth,
+                             muster_error *err);
 void mst_kube_auth_fini(mst_kube_auth *auth);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/fail.h"
 #include "launch/kube/json.h"
 #include "launch/kube/refusal.h"
+#include "launch/kube/secret.h"
 
 #define PATH_BYTES 512 /* names are checked: none needs to be escaped */
 #define OWN_MS 15000   /* for the Pod that we are in */
@@ -36,7 +37,7 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
                                    bool *unclear, muster_error *err)
 {
     char path[PATH_BYTES];
-    char *text = NULL;
+    MST_AUTO(mst_drop_guarded) char *text = NULL;
     size_t len = 0;
     mst_kube_request r = {.what = {"create", "secrets", plan->pod.ns, NULL},
                           .method = "POST",
@@ -52,8 +53,6 @@ muster_err mst_calls_create_secret(mst_plan *plan, const char *name,
     path_of(path, plan->pod.ns, "/secrets");
     r.body = text;
     (void)mst_kube_http_run(plan->http, &r, 1);
-    sodium_memzero(text, len);
-    mst_free(text);
     rc = r.rc;
     *unclear = rc != MUSTER_OK && r.unclear;
     if (rc != MUSTER_OK && err != NULL)
@@ -81,7 +80,7 @@ static void free_text(char **text)
 /* The manifest as text; cJSON's allocator made it. */
 static char *manifest(mst_plan *plan, mst_call_pod *c)
 {
-    MST_AUTO(mst_drop_json) cJSON *pod = NULL;
+    MST_AUTO(mst_drop_secret_json) cJSON *pod = NULL;
     char *text;
 
     c->rc = mst_manifest_pod(&plan->pod, c->rank, c->incarnation, c->secret,
@@ -155,13 +154,14 @@ char *mst_calls_log_tail(mst_plan *plan, mst_log *log, const char *name,
     return tail;
 }
 
-/* False: it was stopped. What stays for another reason is said, and counted
- * where it was not refused. */
+/* False: it was stopped, or it stays, which is said and counted; not where it
+ * may not be deleted at all, which is said, too. */
 static bool dropped(mst_plan *plan, mst_kube_request *r, mst_log *log,
                     bool *refused)
 {
     const bool stopped = r->rc == MUSTER_ECANCELED;
     const bool fine = r->rc == MUSTER_OK || r->status == 404 || stopped;
+    bool again = stopped;
 
     if (!fine && mst_refusal_of(r->status, r->answer) == MST_REFUSAL_RBAC) {
         if (!*refused)
@@ -170,13 +170,14 @@ static bool dropped(mst_plan *plan, mst_kube_request *r, mst_log *log,
                          r->what.resource, r->err.text);
         *refused = true;
     } else if (!fine) {
+        again = true;
         (*(r->what.resource[0] == 'p' ? &plan->pods_stay
                                       : &plan->secrets_stay))++;
         mst_log_line(log, MUSTER_LOG_WARN, "KUBE-NOT-DELETED", "name=%s why=%s",
                      r->what.name, r->err.text);
     }
     mst_kube_request_fini(r);
-    return !stopped;
+    return !again;
 }
 
 void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
@@ -197,7 +198,7 @@ void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
     }
     (void)mst_kube_http_run(http, requests, n);
     for (size_t i = 0; i < n; i++)
-        drops[i].stopped = !dropped(plan, &requests[i], log, refused);
+        drops[i].stays = !dropped(plan, &requests[i], log, refused);
 }
 
 bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,

@@ -37,7 +37,7 @@ char *mst_calls_log_tail(mst_plan *plan, mst_log *log, const char *name,
 typedef struct mst_call_drop {
     char name[MST_KUBE_LABEL];
     int grace_s;
-    bool stopped; /* mst_kube_http_stop came first */
+    bool stays; /* mst_kube_http_stop came first, or it failed */
 } mst_call_drop;
 
 /* Those that are not there any more count as dropped; what else goes wrong is
@@ -45,7 +45,7 @@ typedef struct mst_call_drop {
 void mst_calls_drop_pods(mst_plan *plan, mst_kube_http *http, mst_log *log,
                          mst_call_drop *drops, size_t n, int64_t until_ms,
                          bool *refused);
-/* False: it was stopped. */
+/* False: it was stopped, or failed and stays. */
 bool mst_calls_drop_secret(mst_plan *plan, mst_kube_http *http, mst_log *log,
                            const char *name, int64_t until_ms);
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/fail.h"
 #include "launch/kube/json.h"
@@ -81,7 +80,7 @@ muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
         return mst_fail(err, MUSTER_ENOMEM, "a Secret");
     used = strlen(head);
     room = used + data_bytes(items, n);
-    made = mst_alloc(room);
+    made = sodium_init() >= 0 ? sodium_malloc(room) : NULL;
     if (made != NULL) {
         memcpy(made, head, used);
         used--; /* its last brace */

@@ -6,9 +6,12 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "launch/kube/json.h"
 #include "launch/kube/secret.h"
+
+#define AGAIN_MS 3000 /* after a plugin that failed */
 
 static muster_err no_memory(muster_error *err)
 {
@@ -210,14 +213,32 @@ static bool is_word(const char *text)
     return true;
 }
 
+/* One that has just failed would fail each of many requests, one by one. */
+static muster_err run_plugin(mst_credentials *c, const mst_patience *patience,
+                             mst_grant *grant, muster_error *err)
+{
+    if (c->failure.code == MUSTER_OK || mst_now_ms() >= c->again_ms) {
+        c->failure = (muster_error){0};
+        c->failure.code =
+            mst_plugin_run(c->plugin, patience, grant, &c->failure);
+        c->again_ms = mst_until_ms(AGAIN_MS);
+        if (c->failure.code == MUSTER_ENOMEM || mst_patience_over(patience))
+            c->again_ms = 0; /* the next one may be luckier */
+    }
+    if (c->failure.code != MUSTER_OK && err != NULL)
+        *err = c->failure;
+    return c->failure.code;
+}
+
 static muster_err ask_plugin(mst_credentials *c, bool renew,
-                             mst_kube_auth *auth, muster_error *err)
+                             const mst_patience *patience, mst_kube_auth *auth,
+                             muster_error *err)
 {
     mst_grant grant = {0};
     muster_err rc = MUSTER_OK;
 
     if (renew || c->grant.until <= (int64_t)time(NULL)) {
-        rc = mst_plugin_run(c->plugin, 0, &grant, err);
+        rc = run_plugin(c, patience, &grant, err);
         if (rc != MUSTER_OK)
             return rc;
         grant.guarded =
@@ -241,6 +262,7 @@ static muster_err ask_plugin(mst_credentials *c, bool renew,
 }
 
 muster_err mst_credentials_get(mst_credentials *c, bool renew,
+                               const mst_patience *patience,
                                mst_kube_auth *auth, muster_error *err)
 {
     muster_err rc = read_token(c, &auth->token, err);
@@ -255,7 +277,7 @@ muster_err mst_credentials_get(mst_credentials *c, bool renew,
         rc = read_pem(c->key, c->key_file, &auth->key, err);
     if (rc == MUSTER_OK && c->plugin != NULL && auth->token == NULL &&
         auth->user == NULL)
-        rc = ask_plugin(c, renew, auth, err);
+        rc = ask_plugin(c, renew, patience, auth, err);
     if (rc == MUSTER_OK && auth->token != NULL && !is_word(auth->token))
         rc = mst_fail(err, MUSTER_EKUBE,
                       "the token has white space or bytes in it that no token "

@@ -19,9 +19,11 @@
 typedef struct mst_credentials {
     char *token, *token_file, *user, *password;
     char *cert, *cert_file, *key, *key_file;
-    bool guarded;       /* token, password and key: see mst_secret_guard */
-    mst_plugin *plugin; /* asked where there is neither token nor user    */
-    mst_grant grant;    /* its last answer; `until` is 0 before the first */
+    bool guarded;         /* token, password and key: see mst_secret_guard */
+    mst_plugin *plugin;   /* asked where there is neither token nor user    */
+    mst_grant grant;      /* its last answer; `until` is 0 before the first */
+    muster_error failure; /* of its last run, */
+    int64_t again_ms;     /* which counts until then */
 } mst_credentials;
 
 /* Fill *c, which is zero, from the user of a kubeconfig; mst_credentials_fini
@@ -39,6 +41,7 @@ void mst_credentials_fini(mst_credentials *c);
 /* As mst_kube_auth_get; *auth is zero before, and mst_kube_auth_fini in any
  * case. */
 muster_err mst_credentials_get(mst_credentials *c, bool renew,
+                               const mst_patience *patience,
                                mst_kube_auth *auth, muster_error *err);
 
 /* A file that must be there; *text by mst_drop_secret. MUSTER_EKUBE,

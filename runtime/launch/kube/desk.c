@@ -1,6 +1,5 @@
 /* desk.c - the thread that makes the requests: Secrets, Pods in growing
  * batches, verdicts, deletions. */
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +14,11 @@
 
 /* ------------------------------------------------------------- creation -- */
 
-static void forget_cookie(mst_fleet_pod *p)
-{
-    if (p->cookie == NULL)
-        return;
-    sodium_memzero(p->cookie, p->cookie_len);
-    mst_free(p->cookie);
-    p->cookie = NULL;
-}
-
 static void not_created(mst_fleet *f, mst_fleet_pod *p, const char *why)
 {
     char text[MST_VERDICT_TEXT];
 
-    forget_cookie(p);
+    mst_shelf_drop(&f->cookies, &p->cookie);
     p->state = MST_FLEET_NONE;
     snprintf(text, sizeof(text), "was not created: %.780s", why);
     mst_fleet_over(f, p, text);
@@ -61,7 +51,7 @@ static size_t next_batch(mst_fleet *f, mst_fleet_pod **batch, size_t most)
             break;
         TAILQ_REMOVE(&f->create, p, of_create);
         if (p->unwanted) {
-            forget_cookie(p);
+            mst_shelf_drop(&f->cookies, &p->cookie);
             p->state = MST_FLEET_NONE;
             continue;
         }
@@ -96,7 +86,7 @@ static muster_err create_secret(mst_fleet *f, mst_fleet_secret *s,
     s->there = rc == MUSTER_OK || unclear;
     TAILQ_FOREACH (p, &f->all, of_all)
         if (p->secret == s)
-            forget_cookie(p);
+            mst_shelf_drop(&f->cookies, &p->cookie);
     pthread_mutex_unlock(&f->lock);
     return rc;
 }
@@ -144,7 +134,7 @@ static void watch_them(mst_fleet *f)
 
 static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
 {
-    forget_cookie(p);
+    mst_shelf_drop(&f->cookies, &p->cookie);
     if (c->rc != MUSTER_OK && !c->unclear) {
         not_created(f, p, c->err.text);
         return;
@@ -167,12 +157,31 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
         mst_fleet_queue(f, p);
 }
 
+/* Some may have been ended meanwhile, and have no Secret any more. */
+static size_t still_wanted(mst_fleet *f, mst_fleet_pod **batch, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        mst_fleet_pod *p = batch[i];
+
+        if (!p->unwanted && (p->secret != NULL || f->plan->pod.cookie_in_env)) {
+            batch[kept++] = p;
+            continue;
+        }
+        mst_shelf_drop(&f->cookies, &p->cookie);
+        p->state = MST_FLEET_NONE;
+    }
+    return kept;
+}
+
 /* True: there was something. */
 static bool create_some(mst_fleet *f, size_t *width)
 {
     mst_fleet_pod *batch[WIDTH];
     mst_call_pod calls[WIDTH];
-    const size_t n = next_batch(f, batch, *width);
+    const bool in_env = f->plan->pod.cookie_in_env;
+    size_t n = next_batch(f, batch, *width);
     bool refused = false;
 
     if (n == 0)
@@ -180,13 +189,14 @@ static bool create_some(mst_fleet *f, size_t *width)
     watch_them(f);
     if (!has_secret(f, batch, n))
         return true;
+    n = still_wanted(f, batch, n);
     for (size_t i = 0; i < n; i++)
         calls[i] = (mst_call_pod){
             .rank = batch[i]->rank,
             .incarnation = batch[i]->incarnation,
             .name = batch[i]->name,
             .secret = batch[i]->secret != NULL ? batch[i]->secret->name : NULL,
-            .cookie = batch[i]->cookie};
+            .cookie = in_env ? batch[i]->cookie : NULL};
     pthread_mutex_unlock(&f->lock);
     mst_calls_create_pods(f->plan, calls, n);
     pthread_mutex_lock(&f->lock);
@@ -280,8 +290,7 @@ static void drop(mst_fleet *f, mst_fleet_pod **pods, size_t n, int64_t until_ms,
                         &f->no_delete);
     pthread_mutex_lock(&f->lock);
     for (size_t i = 0; i < n; i++)
-        if (drops[i].stopped)
-            pods[i]->state = MST_FLEET_THERE; /* once more, at the end */
+        pods[i]->stays = drops[i].stays;
 }
 
 /* What is in the queue; when everything is ending only verdicts. */
@@ -315,7 +324,6 @@ static bool drop_secrets(mst_fleet *f, mst_kube_http *http, int64_t until_ms,
 {
     mst_fleet_secret *s;
     char name[MST_KUBE_LABEL];
-    bool stopped;
 
     TAILQ_FOREACH (s, &f->secrets, link) {
         if (!s->there || (s->waiting > 0 && !all))
@@ -323,10 +331,10 @@ static bool drop_secrets(mst_fleet *f, mst_kube_http *http, int64_t until_ms,
         s->there = false;
         snprintf(name, sizeof(name), "%s", s->name);
         pthread_mutex_unlock(&f->lock);
-        stopped = !mst_calls_drop_secret(f->plan, http, f->log, name, until_ms);
+        s->stays =
+            !mst_calls_drop_secret(f->plan, http, f->log, name, until_ms);
         pthread_mutex_lock(&f->lock);
-        s->there = stopped; /* once more, at the end */
-        return !stopped;
+        return true;
     }
     return false;
 }
@@ -357,13 +365,26 @@ static void drop_all(mst_fleet *f, mst_kube_http *http, int64_t until_ms)
     bool running = false;
     const size_t n = left(f, pods, WIDTH, &running);
 
-    if ((n >= 2 || f->plan->pods_stay > 0) &&
-        f->plan->keep == MUSTER_KEEP_NONE &&
+    if (n >= 2 && f->plan->keep == MUSTER_KEEP_NONE &&
         mst_calls_drop_session(f->plan, http, f->log, running ? 1 : 0,
                                until_ms))
         return;
     for (size_t k = n; k > 0; k = left(f, pods, WIDTH, &running))
         drop(f, pods, k < WIDTH ? k : WIDTH, until_ms, http);
+}
+
+/* What could not be deleted is tried once more. */
+static void bring_back(mst_fleet *f)
+{
+    mst_fleet_secret *s;
+    mst_fleet_pod *p;
+
+    f->plan->pods_stay = f->plan->secrets_stay = 0;
+    TAILQ_FOREACH (p, &f->all, of_all)
+        if (p->stays)
+            p->state = MST_FLEET_THERE;
+    TAILQ_FOREACH (s, &f->secrets, link)
+        s->there = s->there || s->stays;
 }
 
 /* What could not be deleted was named: now who deletes it. */
@@ -399,6 +420,7 @@ static void finish(mst_fleet *f, bool cut_off)
     if (fresh != NULL)
         http = fresh;
     pthread_mutex_lock(&f->lock);
+    bring_back(f);
     drop_all(f, http, until_ms);
     while (drop_secrets(f, http, until_ms, true))
         ;

@@ -12,6 +12,7 @@
 #include "launch/kube/json.h"
 #include "launch/kube/names.h"
 #include "launch/kube/plan.h"
+#include "launch/kube/secret.h"
 
 static void drop_plan(mst_plan **plan)
 {
@@ -22,7 +23,7 @@ static muster_err add_secret(const mst_plan *plan, const char *name,
                              const mst_secret_item *items, uint32_t n,
                              cJSON *list, muster_error *err)
 {
-    MST_AUTO(mst_drop) char *text = NULL;
+    MST_AUTO(mst_drop_guarded) char *text = NULL;
     size_t len = 0;
     cJSON *secret;
     muster_err rc =

@@ -18,7 +18,8 @@
 #include "base/fail.h"
 #include "launch/kube/secret.h"
 
-#define READS 64 /* at a time: more than a pipe can hold, and not endless */
+#define LOOK_MS 100 /* at what may have stopped us */
+#define READS 64    /* at a time: more than a pipe can hold, and not endless */
 
 typedef struct run {
     mst_exec *x;
@@ -223,11 +224,18 @@ static muster_err drain(run *r, int which)
     return rc;
 }
 
-static int poll_ms(int64_t until_ms)
+bool mst_patience_over(const mst_patience *patience)
 {
-    const int64_t left = until_ms - mst_now_ms();
+    return mst_now_ms() >= patience->until_ms ||
+           (patience->stopped != NULL && atomic_load(patience->stopped));
+}
 
-    return left <= 0 ? 0 : left > 60000 ? 60000 : (int)left;
+static int poll_ms(const mst_patience *patience)
+{
+    const int64_t left = patience->until_ms - mst_now_ms();
+    const int most = patience->stopped != NULL ? LOOK_MS : 60000;
+
+    return left <= 0 ? 0 : left > most ? most : (int)left;
 }
 
 /* Until it has ended: a grandchild may hold its pipes longer. */
@@ -238,7 +246,7 @@ static muster_err follow(run *r)
         struct pollfd fds[3] = {{.fd = r->pidfd, .events = POLLIN},
                                 {.fd = r->pipes[0], .events = POLLIN},
                                 {.fd = r->pipes[1], .events = POLLIN}};
-        const int n = poll(fds, 3, ended ? 0 : poll_ms(r->x->until_ms));
+        const int n = poll(fds, 3, ended ? 0 : poll_ms(&r->x->patience));
         muster_err rc;
 
         if (n < 0 && errno != EINTR)
@@ -251,8 +259,11 @@ static muster_err follow(run *r)
             return rc;
         if (ended || (n > 0 && fds[0].revents != 0))
             return MUSTER_OK;
-        if (mst_now_ms() >= r->x->until_ms)
-            return mst_fail(r->err, MUSTER_ETIMEOUT, "it took too long");
+        if (mst_patience_over(&r->x->patience))
+            return mst_fail(r->err, MUSTER_ETIMEOUT,
+                            mst_now_ms() >= r->x->patience.until_ms
+                                ? "it took too long"
+                                : "it was stopped");
     }
 }
 

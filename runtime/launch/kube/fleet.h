@@ -21,6 +21,7 @@
 #include "launch/kube/http.h"
 #include "launch/kube/names.h"
 #include "launch/kube/plan.h"
+#include "launch/kube/secret.h"
 #include "launch/kube/status.h"
 #include "launch/kube/watch.h"
 #include "launch/launcher.h"
@@ -35,6 +36,7 @@ typedef struct mst_fleet_secret {
     uint32_t waiting; /* Pods that still need it */
     bool closed;      /* no more will */
     bool there;       /* it was created, or may have been */
+    bool stays;       /* deleting it failed: once more at the end */
     bool refused;     /* and why */
     muster_error error;
 } mst_fleet_secret;
@@ -51,7 +53,7 @@ typedef struct mst_fleet_pod {
     struct mst_fleet_pod *before; /* the incarnation that it replaces */
     uint32_t rank, incarnation;
     char name[MST_KUBE_LABEL];
-    char *cookie; /* until it is in the Secret; wiped */
+    char *cookie; /* on the shelf, until it is in the Secret */
     size_t cookie_len;
     mst_fleet_secret *secret; /* while it needs it */
     mst_fleet_state state;
@@ -66,6 +68,7 @@ typedef struct mst_fleet_pod {
     bool leaving;  /* the same, for another reason */
     /* to do at the desk */
     bool in_queue, judge, drop;
+    bool stays;   /* deleting it failed: once more at the end */
     bool deleted; /* the server said so, and it was not us */
     /* news for the session */
     bool in_news, started, waits, over, notice;
@@ -99,6 +102,7 @@ typedef struct mst_fleet {
     pthread_cond_t work;  /* for the desk */
     mst_fleet_pods all, create, queue, news;
     TAILQ_HEAD(mst_fleet_secrets, mst_fleet_secret) secrets;
+    mst_shelf *cookies;
     mst_fleet_pod **by_rank; /* the latest incarnation of each */
     uint32_t room;
     uint32_t nsecrets;

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "launch/kube/secret.h"
 #include "launch/kube/transfer.h"
 #include "launch/kube/tries.h"
 
@@ -136,8 +137,9 @@ static muster_err get_auth(mst_kube_http *http, mst_tries *t,
                            mst_kube_auth *auth, muster_error *err)
 {
     const bool renew = t->renew && t->generation == http->generation;
+    const mst_patience patience = {t->request->until_ms, &http->stopped};
     const muster_err rc =
-        mst_kube_auth_get(http->origin.access, renew, auth, err);
+        mst_kube_auth_get(http->origin.access, renew, &patience, auth, err);
 
     if (rc == MUSTER_OK && renew)
         http->generation++;
@@ -220,7 +222,7 @@ static int64_t begin_due(batch *b, mst_take_fn take, void *arg)
         }
         while (slot < MST_KUBE_WIDTH && b->http->slots[slot].request != NULL)
             slot++;
-        if (slot == MST_KUBE_WIDTH)
+        if (slot == MST_KUBE_WIDTH || atomic_load(&b->http->stopped))
             break;
         begin(b, t, &b->http->slots[slot], take, arg);
     }
@@ -382,8 +384,7 @@ muster_err mst_kube_http_stream(
 
 void mst_kube_request_fini(mst_kube_request *request)
 {
-    cJSON_Delete(request->answer);
-    request->answer = NULL;
+    mst_drop_secret_json(&request->answer);
     mst_free(request->said);
     request->said = NULL;
     request->said_len = 0;

@@ -86,6 +86,8 @@ static mst_fleet_secret *secret_of(mst_fleet *f)
 
     if (s != NULL && !s->closed && s->waiting < IN_A_SECRET)
         return s;
+    if (s != NULL)
+        s->closed = true; /* it is full */
     s = mst_calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
@@ -137,27 +139,22 @@ static muster_err start(mst_launcher *self, const mst_start *what,
     mst_fleet_pod *p = mst_calloc(1, sizeof(*p));
     bool asked = false;
 
-    if (p != NULL)
-        p->cookie = mst_alloc(what->cookie_len + 1);
-    if (p == NULL || p->cookie == NULL) {
-        mst_free(p);
+    if (p == NULL)
         return mst_fail(err, MUSTER_ENOMEM, "a Pod");
-    }
     p->rank = what->rank;
     p->incarnation = what->incarnation;
     p->exit_status = -1;
-    memcpy(p->cookie, what->cookie, what->cookie_len);
-    p->cookie[what->cookie_len] = '\0';
     p->cookie_len = what->cookie_len;
     mst_kube_pod_name(f->plan->pod.prefix, f->plan->pod.session, p->rank,
                       p->incarnation, p->name);
     pthread_mutex_lock(&f->lock);
-    asked = ask(f, p);
+    p->cookie = mst_shelf_put(&f->cookies, what->cookie, what->cookie_len);
+    asked = p->cookie != NULL && ask(f, p);
+    if (!asked)
+        mst_shelf_drop(&f->cookies, &p->cookie);
     pthread_mutex_unlock(&f->lock);
     if (asked)
         return MUSTER_OK;
-    sodium_memzero(p->cookie, p->cookie_len);
-    mst_free(p->cookie);
     mst_free(p);
     return mst_fail(err, MUSTER_ENOMEM, "a Pod");
 }
@@ -331,9 +328,7 @@ static void free_all(mst_fleet *f)
 
     while ((p = TAILQ_FIRST(&f->all)) != NULL) {
         TAILQ_REMOVE(&f->all, p, of_all);
-        if (p->cookie != NULL)
-            sodium_memzero(p->cookie, p->cookie_len);
-        mst_free(p->cookie);
+        mst_shelf_drop(&f->cookies, &p->cookie);
         mst_free(p);
     }
     while ((s = TAILQ_FIRST(&f->secrets)) != NULL) {

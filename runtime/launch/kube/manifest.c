@@ -9,6 +9,7 @@
 #include "launch/kube/json.h"
 #include "launch/kube/merge.h"
 #include "launch/kube/names.h"
+#include "launch/kube/secret.h"
 
 #define GRACE_S 4      /* from SIGTERM to SIGKILL, beyond the handlers' */
 #define FS_GROUP 65532 /* so that any user of the image can read its cookie */
@@ -188,7 +189,7 @@ static char *literal(const char *value)
 /* The last one of a name counts. */
 static bool set_env(cJSON *list, const char *name, const char *value)
 {
-    MST_AUTO(mst_drop) char *text = literal(value);
+    MST_AUTO(mst_drop_secret) char *text = literal(value); /* or a cookie */
     cJSON *one;
 
     if (text == NULL)

@@ -77,7 +77,7 @@ typedef struct mst_secret_item {
 /* The immutable Secret of a launch, owned as the Pods are. No copy of
  * the cookies is left behind.
  *
- *   text   set on success; the caller's: sodium_memzero, then mst_free
+ *   text   set on success; the caller's, mst_drop_guarded
  */
 muster_err mst_manifest_secret(const mst_pod_plan *plan, const char *name,
                                const mst_secret_item *items, size_t n,

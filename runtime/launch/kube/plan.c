@@ -57,18 +57,22 @@ static muster_err ask_own_pod(mst_plan *plan, const char *name,
     MST_AUTO(mst_drop_json) cJSON *pod = NULL;
     char address[MST_OWN_ADDRESS] = "";
     bool ours = false;
+    muster_error why = {0};
     muster_err rc =
-        mst_own_pod(plan->http, own_ns, name, &pod, &ours, address, err);
+        mst_own_pod(plan->http, own_ns, name, &pod, &ours, address, &why);
 
-    if (rc != MUSTER_OK && !image_is_said)
+    if (rc != MUSTER_OK && !image_is_said) {
+        if (err != NULL)
+            *err = why;
         return mst_because(err, rc,
                            "the image of workers is that of this Pod, unless "
                            "--image says it");
+    }
     if (rc != MUSTER_OK) {
         mst_log_line(log, MUSTER_LOG_WARN, "KUBE-NO-OWNER",
                      "workers have no owner, and what a crash leaves is for "
                      "muster clean: why=%s",
-                     err->text);
+                     why.text);
         return MUSTER_OK;
     }
     if (!ours) {

@@ -376,8 +376,9 @@ static muster_err judge(const mst_plugin *p, const mst_exec *x, muster_err rc,
     return mst_grant_read(x->out, x->out_len, p->version, grant, err);
 }
 
-muster_err mst_plugin_run(const mst_plugin *plugin, int64_t limit_ms,
-                          mst_grant *grant, muster_error *err)
+muster_err mst_plugin_run(const mst_plugin *plugin,
+                          const mst_patience *patience, mst_grant *grant,
+                          muster_error *err)
 {
     const bool terminal = plugin->ask != NEVER && isatty(STDIN_FILENO);
     MST_AUTO(mst_drop) char **env = NULL;
@@ -385,8 +386,13 @@ muster_err mst_plugin_run(const mst_plugin *plugin, int64_t limit_ms,
         .file = plugin->file, .argv = plugin->argv, .terminal = terminal};
     muster_error why = {0};
     mst_grant got = {0};
+    int64_t until_ms;
     muster_err rc;
 
+    if (mst_patience_over(patience))
+        return mst_fail(err, MUSTER_EKUBE,
+                        "no time is left to run the credential plugin %s",
+                        plugin->file);
     if (plugin->ask == ALWAYS && !terminal)
         return mst_fail(err, MUSTER_EKUBE,
                         "the credential plugin %s wants a "
@@ -397,9 +403,10 @@ muster_err mst_plugin_run(const mst_plugin *plugin, int64_t limit_ms,
     if (env == NULL)
         return no_memory(err);
     x.envp = env;
-    if (limit_ms <= 0)
-        limit_ms = terminal ? MST_PLUGIN_ASK_MS : MST_PLUGIN_MS;
-    x.until_ms = mst_until_ms(limit_ms);
+    x.patience = *patience;
+    until_ms = mst_until_ms(terminal ? MST_PLUGIN_ASK_MS : MST_PLUGIN_MS);
+    if (until_ms < x.patience.until_ms)
+        x.patience.until_ms = until_ms;
     rc = mst_exec_run(&x, &why);
     rc = judge(plugin, &x, rc, &got, &why);
     mst_drop_secret(&x.out);

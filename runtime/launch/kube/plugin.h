@@ -11,6 +11,7 @@
 
 #include <muster/error.h>
 
+#include "launch/kube/exec.h"
 #include "launch/kube/grant.h"
 #include "launch/kube/kubeconfig.h"
 
@@ -34,7 +35,7 @@ void mst_plugin_destroy(mst_plugin **plugin);
 
 /* Run it, and wait.
  *
- *   limit_ms  0: MST_PLUGIN_MS, or MST_PLUGIN_ASK_MS
+ *   patience  the caller's; at most MST_PLUGIN_MS, or MST_PLUGIN_ASK_MS
  *   grant     filled on MUSTER_OK; the caller's, mst_grant_fini
  *
  * Errors:  MUSTER_EKUBE  it is not installed, failed, took too long, or said
@@ -42,7 +43,8 @@ void mst_plugin_destroy(mst_plugin **plugin);
  *                        the text, and what the kubeconfig says on installing
  *          MUSTER_ENOMEM
  */
-muster_err mst_plugin_run(const mst_plugin *plugin, int64_t limit_ms,
-                          mst_grant *grant, muster_error *err);
+muster_err mst_plugin_run(const mst_plugin *plugin,
+                          const mst_patience *patience, mst_grant *grant,
+                          muster_error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/fail.h"
 
 #define FIRST_BYTES 4096u
+#define SHELF_BYTES 65536u
 
 void mst_drop_secret(char **text)
 {
@@ -50,6 +51,66 @@ bool mst_secret_guard(char **texts[], size_t n)
         }
     }
     return well;
+}
+
+struct mst_shelf {
+    size_t used;
+    unsigned texts; /* that are on it */
+    unsigned char bytes[];
+};
+
+typedef struct shelved {
+    mst_shelf *shelf;
+    char text[];
+} shelved;
+
+static mst_shelf *shelf_create(void)
+{
+    mst_shelf *shelf = sodium_init() >= 0 ? sodium_malloc(SHELF_BYTES) : NULL;
+
+    if (shelf != NULL)
+        *shelf = (mst_shelf){0, 0};
+    return shelf;
+}
+
+char *mst_shelf_put(mst_shelf **shelf, const char *text, size_t len)
+{
+    const size_t room = (sizeof(shelved) + len + 1 + 15) / 16 * 16;
+    shelved *at;
+
+    if (len > MST_SHELF_TEXT)
+        return NULL;
+    if (*shelf == NULL ||
+        SHELF_BYTES - sizeof(mst_shelf) - (*shelf)->used < room) {
+        mst_shelf *empty = shelf_create();
+
+        if (empty == NULL)
+            return NULL;
+        *shelf = empty; /* the last one goes with its texts */
+    }
+    at = (shelved *)((*shelf)->bytes + (*shelf)->used);
+    at->shelf = *shelf;
+    memcpy(at->text, text, len);
+    at->text[len] = '\0';
+    (*shelf)->used += room;
+    (*shelf)->texts++;
+    return at->text;
+}
+
+void mst_shelf_drop(mst_shelf **shelf, char **text)
+{
+    mst_shelf *of;
+
+    if (*text == NULL)
+        return;
+    of = MST_OF(shelved, text, *text)->shelf;
+    sodium_memzero(*text, strlen(*text));
+    *text = NULL;
+    if (--of->texts > 0)
+        return;
+    if (of == *shelf)
+        *shelf = NULL;
+    sodium_free(of);
 }
 
 static void wipe(cJSON *json)

@@ -48,4 +48,16 @@ bool mst_secret_grow(char **text, size_t len, size_t bytes);
 bool mst_secret_guard(char **texts[], size_t n);
 void mst_drop_guarded(char **text);
 
+/* Where many texts lie for a while: pages of that kind, which they share.
+ *
+ *   shelf  NULL at first; one at a time may use it
+ *   put    a copy, terminated; NULL: no memory
+ *   drop   wipes it and sets it to NULL; NULL is fine. Pages go with the last
+ *          text in them.
+ */
+#define MST_SHELF_TEXT 4096u /* longest, without its NUL */
+typedef struct mst_shelf mst_shelf;
+char *mst_shelf_put(mst_shelf **shelf, const char *text, size_t len);
+void mst_shelf_drop(mst_shelf **shelf, char **text);
+
 #endif

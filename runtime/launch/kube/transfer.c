@@ -35,16 +35,13 @@ static bool store(mst_transfer *t, const char *data, size_t len)
     }
     if (t->used + len > t->room) {
         size_t room = t->room > 0 ? t->room : 8192;
-        char *more;
 
         while (room < t->used + len)
             room *= 2;
-        more = mst_realloc(t->data, room);
-        if (more == NULL) {
+        if (!mst_secret_grow(&t->data, t->used, room)) {
             t->no_memory = true;
             return false;
         }
-        t->data = more;
         t->room = room;
     }
     if (len > 0)
@@ -335,6 +332,8 @@ void mst_transfer_end(mst_transfer *t)
     mst_kube_auth_fini(&t->auth);
     mst_drop_secret(&t->authorization);
     mst_free(t->url);
+    if (t->data != NULL) /* a Secret comes back as it was sent */
+        sodium_memzero(t->data, t->used);
     mst_free(t->data);
     *t = (mst_transfer){.easy = easy, .origin = origin};
 }

@@ -10,6 +10,7 @@
 #include "launch/kube/json.h"
 #include "launch/kube/reach.h"
 #include "launch/kube/refusal.h"
+#include "launch/kube/secret.h"
 
 #define SAY_BYTES 300
 #define LEAST_MS 50 /* with less time than that there is no other try */
@@ -38,9 +39,8 @@ static void done(mst_tries *t, muster_err rc)
 
     t->state = MST_TRIES_DONE;
     request->rc = rc;
-    request->unclear = t->unclear && rc != MUSTER_OK && rc != MUSTER_EDENIED;
-    if (rc == MUSTER_EDENIED && request->status >= 500)
-        request->unclear = t->unclear;
+    /* a refusal tells of the last try only */
+    request->unclear = t->unclear && rc != MUSTER_OK;
     request->err.code = rc;
     if (rc == MUSTER_OK)
         request->err = (muster_error){0};
@@ -80,8 +80,7 @@ static void again(mst_tries *t, muster_err rc)
     t->backoffs++;
     t->due_ms = now + delay;
     t->state = MST_TRIES_WAIT;
-    cJSON_Delete(request->answer);
-    request->answer = NULL;
+    mst_drop_secret_json(&request->answer);
 }
 
 /* ------------------------------------------------------------- the outcome --
@@ -106,8 +105,7 @@ static void refused(mst_tries *t, const mst_transfer *transfer)
         t->renewed = true;
         t->due_ms = mst_now_ms();
         t->state = MST_TRIES_WAIT;
-        cJSON_Delete(request->answer);
-        request->answer = NULL;
+        mst_drop_secret_json(&request->answer);
         return;
     }
     if (status == 409 && post && (t->unclear || request->ours) &&

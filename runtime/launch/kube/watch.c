@@ -116,8 +116,10 @@ static bool may_go_on(mst_kube_watch *w, const mst_kube_request *request)
     const long status = request->err.http;
 
     if (request->rc != MUSTER_EDENIED || status == 410 || status == 429 ||
-        status >= 500)
+        status >= 500) {
+        w->refused_since_ms = 0; /* it may be another server that comes back */
         return true;
+    }
     if (strcmp(request->what.verb, "watch") == 0 ? w->watched : w->listed) {
         /* RBAC and credentials are not all there when a server starts */
         if (w->refused_since_ms == 0)
