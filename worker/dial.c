@@ -252,8 +252,12 @@ bool mst_dial_work(mst_dial *dial)
                     !dial->enough(dial->arg) && read_message(dial);
          i++)
         some = true;
-    if (dial->side && dial->dealer != NULL)
+    if (dial->side && dial->dealer != NULL) {
+        const mst_dial_state before = dial->state;
+
         read_events(dial);
+        some = some || dial->state != before;
+    }
     if (dial->dealer != NULL && mst_lane_flush(&dial->lane))
         some = true;
     return some;

@@ -206,13 +206,14 @@ static void expect(mst_worker *w, mst_task *task, const mst_record *r)
 }
 
 /* The request is in shared memory already. What maps it went by the line before
- * the call. */
+ * the call, as did what forgets the segment that had this place before. */
 static void look_there(mst_worker *w, mst_task *task, const mst_record *r)
 {
-    const void *body = mst_views_get(&w->views, r->seal, r->total);
+    const void *body;
 
-    while (body == NULL && w->line_fd >= 0 && mst_worker_hear_line(w))
-        body = mst_views_get(&w->views, r->seal, r->total);
+    while (w->line_fd >= 0 && mst_worker_hear_line(w))
+        ;
+    body = mst_views_get(&w->views, r->seal, r->total);
     task->use = r->transfer;
     task->place = r->seal;
     task->cost = mst_wire_bulk_cost(r->total);

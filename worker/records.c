@@ -73,7 +73,7 @@ static void on_goaway(mst_worker *w, const mst_record *r)
 
     if (anew)
         mst_worker_forget(w);
-    if (anew || w->dial.state == MST_DIAL_ON)
+    if (anew || w->dial.state == MST_DIAL_ON || w->dial.state == MST_DIAL_CUT)
         w->dial.state = MST_DIAL_CUT; /* say HELLO again */
     else
         mst_worker_end(w, MST_EXIT_REFUSED, "sent away: %.*s", (int)r->text.len,

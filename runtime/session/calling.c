@@ -393,15 +393,29 @@ void mst_call_cancel(mst_call *call)
     mst_call_finish(call, MUSTER_ECANCELED, "cancelled");
 }
 
-/* Who crashed says in which call. Otherwise: calls begin in the order they were
- * sent, so only the first few, one for each thread, can have been running. */
+/* Calls of one depth begin in the order they were sent. One for each thread can
+ * have been running, and more where handlers wait for calls of their own. */
+static uint32_t most_begun(const mst_member *w)
+{
+    const uint32_t threads = w->m->options.threads;
+
+    return w->m->asked && threads < MST_BEGUN ? MST_BEGUN : threads;
+}
+
+/* Who crashed says in which call. */
 void mst_calls_lost(mst_member *w, const char *why)
 {
+    uint32_t before[MST_DEPTH_MAX + 1] = {0}; /* by depth */
     mst_call *call;
 
-    for (uint32_t n = 0; (call = TAILQ_FIRST(&w->calls)) != NULL; n++) {
-        call->behind = w->handler_note != NULL ? call->id != w->note_id
-                                               : n >= w->m->options.threads;
+    while ((call = TAILQ_FIRST(&w->calls)) != NULL) {
+        const uint16_t depth = call->origin.depth < MST_DEPTH_MAX
+                                   ? call->origin.depth
+                                   : (uint16_t)MST_DEPTH_MAX;
+
+        call->behind = w->handler_note != NULL
+                           ? call->id != w->note_id
+                           : before[depth]++ >= most_begun(w);
         mst_call_finish(call, MUSTER_ELOST, "%s", why);
     }
 }

@@ -23,13 +23,21 @@ void mst_hand_back(mst_call *call)
                         w->rank, call->name);
 }
 
-/* What was not sent yet, or not wholly: the last ones there are. */
-static void hand_back_queued(mst_member *w)
+/* All of it may be there, and its handler at work, although we have not heard
+ * so. Its own word to drain comes behind that of what it has got. */
+static bool may_have_begun(const mst_call *call, bool its_word)
+{
+    return call->out.retry || (!its_word && call->out.flow != NULL);
+}
+
+/* What was not sent yet, or not wholly: the last ones there are. Others it
+ * hands back itself. */
+static void hand_back_queued(mst_member *w, bool its_word)
 {
     mst_call *call;
 
     while ((call = TAILQ_LAST(&w->calls, mst_call_list)) != NULL &&
-           call->out.queued)
+           call->out.queued && !may_have_begun(call, its_word))
         mst_hand_back(call);
 }
 
@@ -58,7 +66,7 @@ void mst_drain(mst_member *w, bool signalled, const char *notice)
         mst_replace(w, why); /* its successor starts first */
         mst_member_event(w, MST_EV_STOP, "drains: %s", why);
     }
-    hand_back_queued(w);
+    hand_back_queued(w, signalled);
     w->stop_due = false;
     if (!w->bound)
         return;

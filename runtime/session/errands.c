@@ -26,8 +26,10 @@ typedef struct mst_errand {
     bool complete;    /* its request is there, or there is no memory for it */
     bool again;       /* it came apart, and comes again by the lane */
     bool canceled;    /* meanwhile */
+    bool post;        /* nobody waits for it, but the worker's count */
     mst_member *from; /* NULL: its link is gone */
     mst_pool *pool;   /* of this; borrowed */
+    mst_log *log;     /* borrowed */
     uint64_t id;      /* the worker's */
     uint32_t target;
     size_t len;
@@ -82,11 +84,16 @@ static void call_done(mst_call *call)
     mst_errand *e = MST_OF(mst_errand, call, call);
 
     mst_payload_unref(&call->payload);
+    if (e->post && call->code != MUSTER_OK)
+        mst_log_line(e->log, MUSTER_LOG_WARN, "POST-FAILED",
+                     "rank=%u by=%u handler=%s why=%s", call->rank,
+                     call->caller, call->name,
+                     call->text != NULL ? call->text : "no memory");
     if (e->from == NULL) {
         errand_free(e);
         return;
     }
-    if (call->code == MUSTER_OK && call->len > 0 && !call->post) {
+    if (call->code == MUSTER_OK && call->len > 0 && !e->post) {
         e->reply = mst_payload_own_in(call->pool, call->data, call->len);
         if (e->reply != NULL)
             call->data = NULL;
@@ -245,6 +252,7 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
     memcpy(e->name, r->text.at, r->text.len);
     e->name[r->text.len] = '\0';
     e->pool = w->m->pool;
+    e->log = &w->m->log;
     e->from = w;
     e->id = r->id;
     e->target = r->peer;
@@ -255,15 +263,16 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
                          .count = 1,
                          .caller = w->rank,
                          .origin = {.depth = r->depth},
-                         .post = false,
                          .pool = w->m->pool,
                          .rank = r->peer,
                          .done = call_done};
+    e->post = (r->flags & MST_FLAG_POST) != 0;
     if (r->remaining_ms <= INT64_MAX)
         e->call.until_ms = mst_until_ms((int64_t)r->remaining_ms);
     TAILQ_INSERT_TAIL(&w->errands, e, link);
     TAILQ_INSERT_TAIL(&w->held, e, of_held);
     e->held = true;
+    w->m->asked = true;
     w->asked[mst_pending_place(e->id)] = e;
     w->asked_bytes += e->len;
     return e;
@@ -393,9 +402,9 @@ void mst_errands_drop(mst_member *w)
     w->coming = NULL;
     while ((e = TAILQ_FIRST(&w->errands)) != NULL) {
         leave(e);
-        if (e->call.id != 0)
-            mst_call_cancel(&e->call); /* frees it */
-        else
+        if (e->call.id == 0)
             errand_free(e);
+        else if (!e->post) /* a post goes on, and its end frees it */
+            mst_call_cancel(&e->call); /* frees it */
     }
 }

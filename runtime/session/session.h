@@ -255,6 +255,7 @@ struct muster {
     bool output_full; /* the sink cannot follow */
     mst_pending pending;
     TAILQ_HEAD(, mst_call) inner; /* of handlers here: origin.by is not 0 */
+    bool asked; /* handlers of workers make calls, and wait for them */
     TAILQ_HEAD(, mst_member) to_start, dirty;
     TAILQ_HEAD(mst_shipments, mst_shipment) shipments;
     void *by_name; /* the same, of tsearch(3) */

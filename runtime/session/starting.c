@@ -291,7 +291,7 @@ static void launch_over(mst_launching *l, muster_err rc)
         mst_member *w = mst_member_get(l->m, r);
 
         w->no_successor = rc != MUSTER_OK || !mst_member_takes(w);
-        if (w->no_successor)
+        if (w->no_successor && (rc != MUSTER_OK || w->state != MUSTER_LEAVING))
             mst_member_event(
                 w, MST_EV_FAILED, "worker %u was %s when %s%s%s", w->rank,
                 muster_state_name(w->state),

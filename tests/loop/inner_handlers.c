@@ -93,6 +93,27 @@ static int hand_on(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(hand_on);
 
+/* "2 note hello": the same, and nobody waits. */
+static int post_on(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    char text[512], name[64], *at;
+    muster_error err;
+    uint32_t rank;
+    int n = 0;
+
+    (void)out;
+    text_of(in, len, text);
+    rank = rank_of(text, &at);
+    if (sscanf(at, " %63s %n", name, &n) != 1)
+        return muster_fail(ctx, 1, "what to call?");
+    at += n;
+    if (muster_post(muster_ctx_muster(ctx), rank, name, at, strlen(at), &err) !=
+        MUSTER_OK)
+        return muster_fail(ctx, 1, "%s", err.text);
+    return 0;
+}
+MUSTER_HANDLER(post_on);
+
 /* As many bytes as it got from rank 0's echo, which are a MiB and more. */
 static int big_echo(muster_ctx *ctx, const void *in, size_t len,
                     muster_out *out)

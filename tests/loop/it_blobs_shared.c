@@ -200,6 +200,45 @@ static void without_room_it_goes_another_way(void **state)
     rig_down(&r);
 }
 
+/* Of four segments one makes room, and its place has another at once: the
+ * child, which stood still, has not read yet that the old one is gone. */
+static void a_place_has_what_was_put_there_last(void **state)
+{
+    static const size_t lens[] = {55 * RIG_MIB, 10 * RIG_MIB};
+    rig *r = bulk_up(NULL, 1);
+
+    (void)state;
+    bulk_wait_until_on(r, 1);
+    for (unsigned round = 0; round < 2; round++) {
+        muster_future *f[4];
+        char want[4][32];
+
+        rig_stop(rig_pid(r, 1));
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned char *data = bulk_bytes(lens[round], 10 * round + i);
+
+            bulk_sum(data, lens[round], want[i]);
+            assert_code(muster_call_start(r->m, 1, "sum", data, lens[round],
+                                          RIG_WAIT_MS, &f[i], &r->err),
+                        MUSTER_OK, r->err);
+            free(data);
+        }
+        while (bulk_figures_of(r, 1).uses < 4)
+            poll(NULL, 0, 1);
+        kill(rig_pid(r, 1), SIGCONT);
+        for (unsigned i = 0; i < 4; i++) {
+            muster_reply *reply = NULL;
+
+            assert_code(muster_future_result(f[i], &reply, &r->err), MUSTER_OK,
+                        r->err);
+            assert_memory_equal(reply->data, want[i], reply->len);
+            muster_reply_destroy(&reply);
+            muster_future_destroy(&f[i]);
+        }
+    }
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +247,7 @@ int main(void)
         rig_test(one_dies_and_another_reads_on),
         rig_test(without_descriptors_it_goes_another_way),
         rig_test(without_room_it_goes_another_way),
+        rig_test(a_place_has_what_was_put_there_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 
 #include "rig.h"
 
+#include "session/session.h"
+
 #define CALLS 200
 
 static rig *up(uint32_t n, int64_t grace_ms)
@@ -134,6 +136,57 @@ static void a_payload_on_its_way_goes_to_another(void **state)
     assert_end(r, 1, MUSTER_GONE, 0, "drained on SIGTERM");
     free(body);
     rig_alive(r, 1);
+    rig_down(&r);
+}
+
+/* The launcher's notice comes while all of the request is there and the loop
+ * has not read yet that it is: the handler is at work. */
+static void notice_when_sent(muster *m, void *arg)
+{
+    bool *given = (bool *)arg;
+    mst_member *w = mst_member_get(m, 1);
+    const mst_call *call = TAILQ_LAST(&w->calls, mst_call_list);
+
+    if (call == NULL || !call->out.queued || call->out.flow == NULL ||
+        call->out.flow->sent < call->out.flow->transfer->count)
+        return;
+    poll(NULL, 0, 300);
+    mst_drain(w, false, "its node goes away");
+    *given = true;
+}
+
+static void what_has_begun_is_not_handed_back(void **state)
+{
+    char path[] = "/tmp/it_drain.XXXXXX";
+    const int fd = mkstemp(path);
+    const size_t len = (size_t)256 << 10;
+    char *body = calloc(1, len);
+    bool given = false;
+    int64_t ncalls = 0;
+    rig *r = up(1, 5000);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_non_null(body);
+    memcpy(body, path, sizeof(path));
+    rig_launch(r, 1);
+    while (!given && ncalls < 2000) {
+        muster_future *f = NULL;
+
+        ncalls++;
+        assert_code(muster_call_start(r->m, ncalls % 2 == 0 ? MUSTER_ANY : 1,
+                                      "mark", body, len, 0, &f, &r->err),
+                    MUSTER_OK, r->err);
+        while (!given && !muster_future_wait(f, 0))
+            assert_true(mst_session_run(r->m, notice_when_sent, &given));
+        assert_code(muster_future_result(f, NULL, &r->err), MUSTER_OK, r->err);
+        muster_future_destroy(&f);
+    }
+    assert_true(given);
+    assert_int_equal(size_of(path), ncalls);
+    free(body);
+    close(fd);
+    unlink(path);
     rig_down(&r);
 }
 
@@ -270,6 +323,7 @@ int main(void)
         rig_test(what_runs_may_finish),
         rig_test(what_waits_goes_to_others_once),
         rig_test(a_payload_on_its_way_goes_to_another),
+        rig_test(what_has_begun_is_not_handed_back),
         rig_test(the_second_one_interrupts),
         rig_test(the_grace_has_an_end),
         rig_test(a_map_is_whole),

@@ -53,24 +53,24 @@ static void *launch(void *arg)
     return NULL;
 }
 
+/* All but one are ready. */
 static bool somebody_boots(rig *r, void *arg)
 {
     const rig_event *e;
     uint32_t nready = 0;
 
-    (void)arg;
     STAILQ_FOREACH (e, &r->events, link)
         nready += e->event.to == MUSTER_READY;
-    return nready == 2;
+    return nready == *(const uint32_t *)arg;
 }
 
 /* Kill the one of three that does not connect. */
 static void kill_before_hello(rig *r)
 {
-    uint32_t rank = 1;
+    uint32_t rank = 1, others = 2;
     muster_info info;
 
-    assert_true(rig_wait(r, somebody_boots, NULL, RIG_WAIT_MS));
+    assert_true(rig_wait(r, somebody_boots, &others, RIG_WAIT_MS));
     for (; rank <= 3; rank++) {
         assert_int_equal(muster_worker_info(r->m, rank, &info, NULL),
                          MUSTER_OK);
@@ -148,6 +148,58 @@ static void one_that_never_says_hello_is_given_up(void **state)
     rig_down(&r);
 }
 
+typedef struct removal {
+    rig *r;
+    uint32_t rank;
+    muster_err rc;
+    muster_error err;
+} removal;
+
+static void *take_away(void *arg)
+{
+    removal *away = (removal *)arg;
+
+    away->rc =
+        muster_remove(away->r->m, &away->rank, 1, RIG_WAIT_MS, &away->err);
+    return NULL;
+}
+
+/* A launch ends by its deadline, which is no concern of one that came up and is
+ * told to go. */
+static void the_end_of_a_launch_leaves_alone_who_drains(void **state)
+{
+    lame hang;
+    muster_options o = lame_options(&hang, "1", "exec sleep 1000");
+    launching l = {.n = 4, .min = 2};
+    uint32_t others = 3;
+    removal away = {.rank = 2};
+    muster_future *running;
+    pthread_t thread;
+
+    (void)state;
+    o.pending_timeout_ms = 2000 * RIG_SLOW;
+    o.grace_ms = RIG_WAIT_MS;
+    l.r = away.r = rig_open(&o);
+    assert_int_equal(pthread_create(&l.thread, NULL, launch, &l), 0);
+    assert_true(rig_wait(l.r, somebody_boots, &others, RIG_WAIT_MS));
+    if (rig_event_to(l.r, 2, MUSTER_READY, 0) == NULL)
+        away.rank = 3;
+    assert_code(muster_module_ship(l.r->m, RIG_HANDLERS, &l.r->err), MUSTER_OK,
+                l.r->err);
+    running = rig_start(l.r, away.rank, "until_canceled", "");
+    assert_non_null(rig_take_line(l.r, away.rank, "begun", RIG_WAIT_MS));
+    assert_int_equal(pthread_create(&thread, NULL, take_away, &away), 0);
+    pthread_join(l.thread, NULL);
+    assert_code(l.rc, MUSTER_OK, l.err);
+    assert_false(muster_future_wait(running, 0));
+    muster_future_cancel(running);
+    assert_code(rig_result(l.r, &running), MUSTER_ECANCELED, l.r->err);
+    pthread_join(thread, NULL);
+    assert_code(away.rc, MUSTER_OK, away.err);
+    lame_forget(&hang);
+    rig_down(&l.r);
+}
+
 static void what_is_no_program_fails_the_launch(void **state)
 {
     static const char *const programs[] = {"/bin/false", RIG_HANDLERS, "/"};
@@ -192,6 +244,27 @@ static void killed_idle(void **state)
     rig_launch(r, 1);
     rig_alive(r, 3);
     rig_down(&r);
+}
+
+/* The kernel reaps, and nobody knows how they ended. */
+static void killed_where_children_are_ignored(void **state)
+{
+    rig *r = rig_up(3);
+    const uint32_t third = 3;
+    muster_info info;
+
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    kill(rig_pid(r, 2), SIGKILL);
+    assert_non_null(rig_event_to(r, 2, MUSTER_LOST, RIG_WAIT_MS));
+    assert_code(muster_worker_info(r->m, 2, &info, &r->err), MUSTER_OK, r->err);
+    assert_words(info.verdict, "worker 2 ended, nothing is known of how");
+    assert_code(muster_remove(r->m, &third, 1, RIG_WAIT_MS, &r->err), MUSTER_OK,
+                r->err);
+    assert_non_null(rig_event_to(r, 3, MUSTER_GONE, RIG_WAIT_MS));
+    rig_alive(r, 1);
+    rig_down(&r);
+    signal(SIGCHLD, SIG_DFL);
 }
 
 static void terminated_idle(void **state)
@@ -376,8 +449,10 @@ int main(void)
         rig_test(killed_before_hello_fails_the_launch),
         rig_test(killed_before_hello_leaves_the_others),
         rig_test(one_that_never_says_hello_is_given_up),
+        rig_test(the_end_of_a_launch_leaves_alone_who_drains),
         rig_test(what_is_no_program_fails_the_launch),
         rig_test(killed_idle),
+        rig_test(killed_where_children_are_ignored),
         rig_test(terminated_idle),
         rig_test(killed_in_a_call),
         rig_test(killed_in_a_broadcast),

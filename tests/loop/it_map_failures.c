@@ -1,5 +1,21 @@
 /* it_map_failures.c - items that fail, and workers that an item ends. */
+#include <poll.h>
+
+#include <muster/worker.h>
+
 #include "map_rig.h"
+
+static int nap_here(muster_ctx *ctx, const void *in, size_t len,
+                    muster_out *out)
+{
+    (void)ctx;
+    (void)in;
+    (void)len;
+    (void)out;
+    poll(NULL, 0, 50);
+    return 0;
+}
+MUSTER_HANDLER(nap_here);
 
 static void a_failure_ends_the_map(void **state)
 {
@@ -182,6 +198,23 @@ static void an_item_that_ends_workers_has_a_budget(void **state)
     rig_down(&r);
 }
 
+/* While handlers wait, others begin in their place: these have a budget, too.
+ */
+static void an_item_behind_one_that_waits_has_a_budget(void **state)
+{
+    rig *r = map_rig(6);
+    muster_map_options o = map_over(60);
+
+    (void)state;
+    o.batch = 1;
+    o.per_worker = 2;
+    o.lost_retries = 1;
+    assert_code(muster_map(r->m, "wait_or_kill", &o, NULL, &r->err),
+                MUSTER_ELOST, r->err);
+    assert_true(muster_size(r->m) >= 3);
+    rig_down(&r);
+}
+
 static void without_workers_it_ends(void **state)
 {
     rig *r = map_rig(2);
@@ -207,6 +240,7 @@ int main(void)
         rig_test(a_handler_that_is_not_there_fails_the_items),
         rig_test(items_of_a_lost_worker_go_to_another),
         rig_test(an_item_that_ends_workers_has_a_budget),
+        rig_test(an_item_behind_one_that_waits_has_a_budget),
         rig_test(without_workers_it_ends),
     };
 

@@ -1,4 +1,5 @@
 /* map_handlers.c - what the items of it_map.c and it_map_failures.c run. */
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,3 +146,19 @@ static int no_room(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
     return muster_out_write(out, in, len);
 }
 MUSTER_HANDLER(no_room);
+
+/* Item 7 ends its worker without a word, in the place of one that waits for the
+ * manager, as all others do. */
+static int wait_or_kill(muster_ctx *ctx, const void *in, size_t len,
+                        muster_out *out)
+{
+    muster_error err;
+
+    if (number(in, len) == 7)
+        raise(SIGKILL);
+    if (muster_call(muster_ctx_muster(ctx), 0, "nap_here", NULL, 0,
+                    MUSTER_FOREVER, NULL, &err) != MUSTER_OK)
+        return muster_fail(ctx, 1, "%s", err.text);
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(wait_or_kill);
