@@ -2,6 +2,7 @@
  * for in command lines, environments, logs and in all memory that a core dump
  * would have. */
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,11 +262,131 @@ static void a_token_at_rest_is_kept_apart(void **state)
     sodium_free(token);
 }
 
+/* ------------------------------------------- of workers that are Pods -- */
+
+typedef struct server {
+    char dir[32], config[48];
+    pid_t pid;
+} server;
+
+static void server_begin(server *s)
+{
+    const char *const argv[] = {"python3", API_SERVER, RIG_WORKER, s->dir,
+                                NULL};
+    char line[64] = "";
+    int out[2];
+    FILE *file;
+
+    strcpy(s->dir, "/tmp/it_secrets.XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    assert_int_equal(pipe(out), 0);
+    s->pid = fork();
+    assert_true(s->pid >= 0);
+    if (s->pid == 0) {
+        dup2(out[1], 1);
+        close(out[0]);
+        close(out[1]);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    close(out[1]);
+    assert_true(read(out[0], line, sizeof(line) - 1) > 0);
+    close(out[0]);
+    snprintf(s->config, sizeof(s->config), "%s/config", s->dir);
+    file = fopen(s->config, "we");
+    assert_non_null(file);
+    fprintf(file,
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+            "contexts: [{name: c, context: {cluster: k, user: u}}]\n"
+            "clusters: [{name: k, cluster: {server: "
+            "\"http://127.0.0.1:%ld\"}}]\nusers: [{name: u, user: {}}]\n",
+            strtol(line + strlen("ready "), NULL, 10));
+    assert_int_equal(fclose(file), 0);
+}
+
+static void server_end(server *s)
+{
+    char command[64];
+
+    kill(s->pid, SIGKILL);
+    waitpid(s->pid, NULL, 0);
+    snprintf(command, sizeof(command), "rm -r %s", s->dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void *launch_one(void *arg)
+{
+    rig *r = (rig *)arg;
+
+    return muster_launch(r->m, 1, 1, NULL, &r->err) == MUSTER_OK ? r : NULL;
+}
+
+/* It is not wiped everywhere: libcurl and the other side of the connection have
+ * had it, as base64. */
+static void say_base64(const secrets *s)
+{
+    static const size_t len = 2 * MST_KEY_BYTES / 3 * 3 - 3;
+
+    for (size_t skip = 0; skip < 3; skip++) {
+        char *text = sodium_malloc(2 * len);
+
+        sodium_bin2base64(text, 2 * len, (const uint8_t *)s->hex + skip, len,
+                          sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+        say("manager", "a cookie in base64",
+            find(getpid(), text, strlen(text)));
+        sodium_free(text);
+    }
+}
+
+static void cookies_of_pods_are_kept_apart(void **state)
+{
+    muster_kube_options kube = MUSTER_KUBE_OPTIONS_INIT;
+    muster_options o = rig_options();
+    pthread_t thread;
+    void *launched;
+    server api;
+    secrets *s;
+    found f;
+    rig *r;
+
+    (void)state;
+    server_begin(&api);
+    o.launcher = MUSTER_LAUNCHER_K8S;
+    o.worker = NULL;
+    kube.kubeconfig = api.config;
+    kube.image = "example/worker:1";
+    o.kube = &kube;
+    o.advertise = "127.0.0.1";
+    r = rig_open(&o);
+    s = known(r);
+    rig_stop(api.pid);
+    assert_int_equal(pthread_create(&thread, NULL, launch_one, r), 0);
+    f = find(getpid(), s->hex, 2 * MST_KEY_BYTES);
+    for (int64_t end = rig_now_ms() + RIG_WAIT_MS;
+         f.kept < 2 && rig_now_ms() < end;)
+        f = find(getpid(), s->hex, 2 * MST_KEY_BYTES);
+    say("manager", "a cookie that waits for its Secret", f);
+    assert_in_range(f.kept, 2, 2); /* and ours */
+    assert_int_equal(f.dumped, 0);
+    kill(api.pid, SIGCONT);
+    assert_int_equal(pthread_join(thread, &launched), 0);
+    assert_non_null(launched);
+    f = find(getpid(), s->hex, 2 * MST_KEY_BYTES);
+    say("manager", "a cookie that is in its Secret", f);
+    assert_int_equal(f.kept, 1);
+    assert_int_equal(f.dumped, 0);
+    say_base64(s);
+    sodium_free(s);
+    rig_down(&r);
+    server_end(&api);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(keys_are_kept_apart),
         rig_test(a_token_at_rest_is_kept_apart),
+        rig_test(cookies_of_pods_are_kept_apart),
     };
 
     if (RIG_ASAN || RIG_TSAN) {

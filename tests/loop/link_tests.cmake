@@ -38,6 +38,8 @@ target_compile_definitions(it_attack PRIVATE
 add_dependencies(it_attack attacker)
 set_tests_properties(it_attack PROPERTIES RUN_SERIAL ON)
 loop_test(it_secrets 60)
+target_compile_definitions(it_secrets PRIVATE
+    API_SERVER="${PROJECT_SOURCE_DIR}/tests/support/apiserver.py")
 set_tests_properties(it_secrets PROPERTIES SKIP_RETURN_CODE 77)
 test_module(resume_handlers SOURCE resume_handlers.c NAME resume_handlers)
 loop_test(it_resume 240)
