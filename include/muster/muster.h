@@ -198,7 +198,11 @@ MUSTER_API bool muster_is_k8s(void);
  * Success: the address is bound and the loop runs.
  * Errors:  MUSTER_EINVAL   an option makes no sense; the text names it
  *          MUSTER_EADDR    the address or port cannot be bound
- *          MUSTER_ENOTSUP  the launcher is not in this build
+ *          MUSTER_EMODULE  one of options.modules cannot be loaded
+ *          MUSTER_EKUBE, MUSTER_ENOSERVER, MUSTER_EDENIED
+ *                          Pods: kubeconfig, image or template are wrong; the
+ *                          API server was not reached; it said no
+ *          MUSTER_ENOTSUP  Pods: libcurl does not start
  *          MUSTER_ESYS, MUSTER_ENOMEM
  */
 MUSTER_API muster_err muster_open(const muster_options *options, muster **m,
@@ -206,7 +210,9 @@ MUSTER_API muster_err muster_open(const muster_options *options, muster **m,
 
 /* End everything: outstanding operations end with MUSTER_ECLOSED, workers are
  * told to end and are killed after the options' grace_ms, threads stop, memory
- * is given back, *m becomes NULL. Takes about grace_ms at most.
+ * is given back, *m becomes NULL. Takes about grace_ms at most, 2 s more for
+ * what has to be killed, and with Pods 6 s more for an API server that does not
+ * answer; a handler that runs here is waited for.
  *
  *   m        may be NULL, or point to NULL
  *
@@ -246,12 +252,12 @@ MUSTER_API const char *muster_session(const muster *m);
  * SIGTERM, or its Pod is being deleted), has a successor: the same rank, the
  * next incarnation, all modules and blobs before its first call. Calls of the
  * one that was lost end with MUSTER_ELOST; calls to MUSTER_ANY wait for the
- * successor when there is nobody else. One that did not live for 5 s makes the
- * next one wait, twice as long each time. When options.replace of them were
- * started and one more worker is lost, the run is over: every operation,
- * outstanding or later, ends with MUSTER_EQUORUM and says what was lost last
- * (of a broadcast that is outstanding, each part that was).
- * Those that are removed are not replaced.
+ * successor when there is nobody else. From the second in a
+ * row on that did not live for 5 s, the next one waits, twice as long each
+ * time, up to 30 s. When options.replace of them were started and one more
+ * worker is lost, the run is over: every operation, outstanding or later, ends
+ * with MUSTER_EQUORUM and says what was lost last (of a broadcast that is
+ * outstanding, each part that was). Those that are removed are not replaced.
  *
  * Thread:  any. Several launches may run at once.
  * Success: at least min are ready.

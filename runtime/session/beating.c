@@ -4,6 +4,8 @@
 #include "base/large.h"
 #include "session/session.h"
 
+#define STRANGERS_MS 1000
+
 static void beat_one(mst_member *w, int64_t now)
 {
     const mst_record beat = {.kind = MST_HEARTBEAT};
@@ -71,6 +73,17 @@ void mst_link_awake(muster *m)
     m->woke_ms = now;
 }
 
+/* They have to leave in time, however long a heartbeat is. */
+void mst_strangers_tick(void *arg, mst_timer *timer)
+{
+    muster *m = (muster *)arg;
+    const int64_t now = mst_now_ms();
+
+    mst_hub_tick(&m->hub);
+    mst_door_tick(&m->door, now);
+    mst_loop_time(&m->loop, timer, now + STRANGERS_MS);
+}
+
 void mst_link_tick(void *arg, mst_timer *timer)
 {
     muster *m = (muster *)arg;
@@ -78,7 +91,6 @@ void mst_link_tick(void *arg, mst_timer *timer)
     mst_member *w;
 
     mst_link_awake(m);
-    mst_hub_tick(&m->hub);
     TAILQ_FOREACH (w, &m->all, of_all) {
         beat_one(w, now);
         mst_bulking_tick(w, now);

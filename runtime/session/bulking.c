@@ -207,7 +207,6 @@ void mst_bulking_welcome(const mst_member *w, mst_record *welcome)
 
 void mst_bulking_tick_all(muster *m, int64_t now_ms)
 {
-    mst_door_tick(&m->door, now_ms);
     mst_segments_tick(&m->bulk.segments, now_ms);
     mst_bulk_tick(&m->bulk, now_ms);
 }

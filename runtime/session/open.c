@@ -214,6 +214,8 @@ static muster *create(const muster_options *options)
     mst_bulking_init(m);
     m->tick.fn = mst_link_tick;
     m->tick.arg = m;
+    m->strangers.fn = mst_strangers_tick;
+    m->strangers.arg = m;
     m->hub.calls = mst_link_calls;
     m->hub.arg = m;
     m->hub.log = &m->log;
@@ -273,7 +275,9 @@ static muster_err open_all(muster *m, const muster_options *o,
     if (rc == MUSTER_OK && m->self == NULL)
         rc = mst_fail(err, MUSTER_ENOMEM, "open");
     m->last_tick_ms = mst_now_ms();
-    if (rc == MUSTER_OK && !mst_loop_time(&m->loop, &m->tick, m->last_tick_ms))
+    if (rc == MUSTER_OK &&
+        (!mst_loop_time(&m->loop, &m->tick, m->last_tick_ms) ||
+         !mst_loop_time(&m->loop, &m->strangers, m->last_tick_ms)))
         rc = mst_fail(err, MUSTER_ENOMEM, "open");
     return rc == MUSTER_OK ? mst_loop_start(&m->loop, err) : rc;
 }

@@ -267,7 +267,7 @@ struct muster {
     void *channels; /* of tsearch(3) */
     TAILQ_HEAD(, mst_launching) launchings;
     TAILQ_HEAD(, mst_removing) removings;
-    mst_timer tick;
+    mst_timer tick, strangers;
     int64_t last_tick_ms;
     int64_t paused_ms, woke_ms; /* we stood still, the last time; until when */
     uint64_t oom_explained;     /* kills in our own group that had a verdict */
@@ -392,6 +392,7 @@ void mst_link_loaded(mst_member *w); /* next module, or ready */
 /* --------------------------------------------------------- beating.c */
 
 void mst_link_tick(void *arg, mst_timer *timer);
+void mst_strangers_tick(void *arg, mst_timer *timer);
 void mst_link_awake(muster *m); /* have we stood still? */
 
 /* --------------------------------------------------------- bulking.c */
