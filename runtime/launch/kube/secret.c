@@ -55,8 +55,8 @@ bool mst_secret_guard(char **texts[], size_t n)
 
 struct mst_shelf {
     size_t used;
-    unsigned texts; /* that are on it */
-    unsigned char bytes[];
+    size_t texts; /* that are on it */
+    _Alignas(16) unsigned char bytes[];
 };
 
 typedef struct shelved {
