@@ -162,6 +162,7 @@ void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
 /* answering.c: how they end. */
 void mst_worker_answer(mst_worker *w, mst_task *task);
+void mst_worker_earn(mst_worker *w, const mst_task *task);
 void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
                        size_t len); /* task->waits has ended */
 void mst_worker_free_task(mst_worker *w, mst_task *task);

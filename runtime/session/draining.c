@@ -23,14 +23,20 @@ void mst_hand_back(mst_call *call)
                         w->rank, call->name);
 }
 
-/* What was not sent yet, or not wholly: the last ones there are. */
+/* What was not sent yet, or not wholly: the last ones there are, but for those
+ * that were sent before them since they are deeper. Ending one may end others:
+ * begin anew each time. */
 static void hand_back_queued(mst_member *w)
 {
     mst_call *call;
 
-    while ((call = TAILQ_LAST(&w->calls, mst_call_list)) != NULL &&
-           call->out.queued)
-        mst_hand_back(call);
+    do {
+        TAILQ_FOREACH_REVERSE(call, &w->calls, mst_call_list, of_member)
+        if (call->out.queued)
+            break;
+        if (call != NULL)
+            mst_hand_back(call);
+    } while (call != NULL);
 }
 
 static void keep_notice(mst_member *w, bool signalled, const char *notice)

@@ -97,6 +97,7 @@ static void call_done(mst_call *call)
     e->back.gone = back_gone;
     e->back.payload = e->reply;
     e->back.id = e->id;
+    e->back.window = MST_WINDOW_PASSING;
     mst_lane_queue(&e->from->lane, &e->back);
     mst_link_dirty(e->from);
 }
@@ -224,7 +225,7 @@ static void come_again(mst_member *w, const mst_record *r)
         broken(w, "a call that is none");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     if (e == NULL || !e->again || e->len != r->total) {
         mst_assembly_forget(&w->lane.in, r->id); /* it was there already */
@@ -307,7 +308,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
         return;
     }
     if (!apart)
-        mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+        mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     e = place == MUSTER_OK ? errand_create(w, r) : NULL;
     if (e == NULL) {
@@ -331,7 +332,7 @@ void mst_errand_chunk(mst_member *w, const mst_record *r)
         broken(w, "a chunk of nothing");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     assembled(w);
 }

@@ -269,12 +269,13 @@ static const golden vectors[] = {
      "00"
      "0000"
      "0000000000000005"},
-    {{.kind = MST_CREDIT, .credit = 524288},
-     "00000008"
+    {{.kind = MST_CREDIT, .credit = 524288, .depth = 65},
+     "0000000a"
      "0b"
      "00"
      "0000"
-     "00080000"},
+     "00080000"
+     "0041"},
     {{.kind = MST_STOP, .mode = MST_STOP_NOW},
      "00000005"
      "0c"
