@@ -77,8 +77,7 @@ static void finish(muster_future *f, muster_err code, int remote,
     mst_incoming_forget(&f->in);
     mst_payload_unref(&f->payload);
     pthread_mutex_lock(&m->lock);
-    m->ncalls--;
-    m->nbytes -= f->bytes;
+    mst_asked_remove(&m->asked, f->depth, f->bytes);
     pthread_cond_broadcast(&m->room);
     pthread_mutex_unlock(&m->lock);
     mst_loop_done(&m->w->loop, &f->await);

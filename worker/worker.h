@@ -12,6 +12,7 @@
 #include "bulk/knock.h"
 #include "bulk/lane.h"
 #include "bulk/relay.h"
+#include "call/asked.h"
 #include "call/blobs.h"
 #include "call/executor.h"
 #include "call/pending.h"
@@ -78,8 +79,7 @@ struct muster {
     mst_await any;           /* some future got its outcome */
     pthread_mutex_t lock;    /* what follows */
     pthread_cond_t room;
-    unsigned ncalls; /* outstanding */
-    size_t nbytes;   /* of their requests */
+    mst_asked asked;
     bool closed;
 };
 

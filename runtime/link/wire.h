@@ -39,8 +39,9 @@
  *              manager, all ones whoever has least to do). depth: of calls
  *              within calls. flag 1: nobody wants the result (post), only a
  *              failure. A worker has at most MST_WIRE_CALLS outstanding, whose
- *              requests have MST_WIRE_ASKED bytes together or are one; the
- *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
+ *              requests have MST_WIRE_ASKED bytes together, but for what
+ *              deeper calls need (runtime/call/asked.h); the low 32 bits of
+ *              their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
  *              text str, total u64, first bytes. flag 2: a worker hands the
  *              call back, it has not begun

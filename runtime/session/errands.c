@@ -44,7 +44,7 @@ static void leave(mst_errand *e)
         TAILQ_REMOVE(&w->held, e, of_held);
     e->held = false;
     w->asked[mst_pending_place(e->id)] = NULL;
-    w->asked_bytes -= e->len;
+    mst_asked_remove(&w->asked_all, e->call.origin.depth, e->len);
     e->from = NULL;
 }
 
@@ -199,13 +199,6 @@ static muster_err make_place(mst_member *w, uint64_t id)
     return MUSTER_OK;
 }
 
-static bool has_room(const mst_member *w, uint64_t total)
-{
-    return TAILQ_EMPTY(&w->errands) ||
-           (total <= MST_WIRE_ASKED &&
-            w->asked_bytes + total <= MST_WIRE_ASKED);
-}
-
 static mst_errand *errand_of(const mst_member *w, uint64_t id)
 {
     const uint32_t place = mst_pending_place(id);
@@ -266,7 +259,7 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
     TAILQ_INSERT_TAIL(&w->held, e, of_held);
     e->held = true;
     w->asked[mst_pending_place(e->id)] = e;
-    w->asked_bytes += e->len;
+    mst_asked_add(&w->asked_all, r->depth, e->len);
     return e;
 }
 
@@ -300,7 +293,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     place = make_place(w, r->id);
     if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
         r->depth > MST_DEPTH_MAX || place == MUSTER_EPROTO ||
-        !has_room(w, r->total) ||
+        !mst_asked_fits(&w->asked_all, r->depth, r->total) ||
         (!apart && (w->coming != NULL ||
                     mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
                                        r->body.len) == MUSTER_EPROTO))) {

@@ -152,6 +152,17 @@ static int many_weigh(muster_ctx *ctx, const void *in, size_t len,
 }
 MUSTER_HANDLER(many_weigh);
 
+/* "n": so many rings of four. */
+static int many_rings(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    char text[512];
+
+    text_of(in, len, text);
+    return crowd(ctx, "ring", "3", 1, strtoul(text, NULL, 10), out);
+}
+MUSTER_HANDLER(many_rings);
+
 /* As many bytes as it got from rank 0's echo, which are a MiB and more. */
 static int big_echo(muster_ctx *ctx, const void *in, size_t len,
                     muster_out *out)

@@ -114,6 +114,20 @@ static void large_calls_within_calls_that_call(void **state)
     rig_down(&r);
 }
 
+/* More than a worker may have outstanding, and what they wait for are more
+ * calls of that worker's. */
+static void more_rings_than_may_be_outstanding(void **state)
+{
+    rig *r = up(NULL, 2);
+
+    (void)state;
+    assert_code(rig_call(r, 1, "many_rings", "4500", RIG_WAIT_MS * RIG_SLOW),
+                MUSTER_OK, r->err);
+    assert_string_equal(r->answer, "4500");
+    rig_alive(r, 2);
+    rig_down(&r);
+}
+
 /* What waits for credit goes back, also where a deeper call went past it. */
 static void a_drain_hands_back_what_waits_for_credit(void **state)
 {
@@ -151,6 +165,7 @@ int main(void)
         rig_test(small_calls_that_call),
         rig_test(rings_end_where_the_window_is_full),
         rig_test(large_calls_within_calls_that_call),
+        rig_test(more_rings_than_may_be_outstanding),
         rig_test(a_drain_hands_back_what_waits_for_credit),
     };
 
