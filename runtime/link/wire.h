@@ -132,7 +132,7 @@
 #include "base/bytes.h"
 #include "base/usage.h"
 
-#define MST_WIRE_VERSION 2u
+#define MST_WIRE_VERSION 3u
 #define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
 #define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
 #define MST_WIRE_NAME 255u                 /* longest handler name         */

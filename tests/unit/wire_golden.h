@@ -10,7 +10,7 @@
     }
 #define SIDE                                                                   \
     {                                                                          \
-        2, 8, 1, SPAN("0.1.0")                                                 \
+        3, 8, 1, SPAN("0.1.0")                                                 \
     }
 
 /* Written down from the description at the head of wire.h. */
@@ -21,7 +21,7 @@ typedef struct golden {
 
 #define MUSTER_HEX "6d7573746572"
 #define SIDE_HEX                                                               \
-    MUSTER_HEX "0002"                                                          \
+    MUSTER_HEX "0003"                                                          \
                "08"                                                            \
                "01"                                                            \
                "0005"                                                          \
