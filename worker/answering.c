@@ -64,6 +64,12 @@ static void no_memory(mst_task *task)
              task->owner->cookie.rank, task->name);
 }
 
+/* The credit of its request. */
+void mst_worker_earn(mst_worker *w, const mst_task *task)
+{
+    mst_lane_earn(&w->dial.lane, task->job.ctx.depth, task->cost);
+}
+
 /* A call has ended, one way or the other: answer if someone waits. */
 void mst_worker_answer(mst_worker *w, mst_task *task)
 {
@@ -87,7 +93,7 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
         mst_asking_pass(&job->result.passed, task);
         return;
     }
-    mst_lane_earn(&w->dial.lane, task->cost);
+    mst_worker_earn(w, task);
     if (task->unwanted || (task->post && job->code == MUSTER_OK)) {
         mst_worker_free_task(w, task);
         return;
@@ -105,6 +111,7 @@ void mst_worker_answer(mst_worker *w, mst_task *task)
     task->out.gone = result_gone;
     task->out.payload = task->payload;
     task->out.id = job->id;
+    task->out.window = MST_WINDOW_PASSING;
     mst_lane_queue(&w->dial.lane, &task->out);
 }
 

@@ -77,8 +77,7 @@ static void finish(muster_future *f, muster_err code, int remote,
     mst_incoming_forget(&f->in);
     mst_payload_unref(&f->payload);
     pthread_mutex_lock(&m->lock);
-    m->ncalls--;
-    m->nbytes -= f->bytes;
+    mst_asked_remove(&m->asked, f->depth, f->bytes);
     pthread_cond_broadcast(&m->room);
     pthread_mutex_unlock(&m->lock);
     mst_loop_done(&m->w->loop, &f->await);
@@ -134,6 +133,7 @@ void mst_future_begin(mst_cmd *cmd, void *worker)
         f->out.head = call_head;
         f->out.payload = f->payload;
         f->out.id = f->id;
+        f->out.window = MST_WINDOW_PASSING;
         mst_lane_queue(&w->dial.lane, &f->out);
     }
 }
@@ -200,7 +200,8 @@ static bool pass_over(mst_worker *w, const mst_record *r)
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO)
         return false;
-    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->dial.lane, MST_WINDOW_PASSING,
+                  mst_wire_cost(r->body.len));
     mst_assembly_forget(&w->dial.lane.in, r->id);
     return true;
 }
@@ -218,7 +219,8 @@ bool mst_asking_result(mst_worker *w, const mst_record *r)
     if (mst_assembly_begin(&w->dial.lane.in, r->id, r->total, r->body.at,
                            r->body.len) == MUSTER_EPROTO)
         return false;
-    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->dial.lane, MST_WINDOW_PASSING,
+                  mst_wire_cost(r->body.len));
     f->rank = r->peer;
     if (r->code != MUSTER_OK) {
         mst_assembly_forget(&w->dial.lane.in, r->id);
@@ -238,7 +240,8 @@ bool mst_asking_chunk(mst_worker *w, const mst_record *r)
     if (mst_assembly_add(&w->dial.lane.in, r->id, r->offset, r->body.at,
                          r->body.len) != MUSTER_OK)
         return false;
-    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->dial.lane, MST_WINDOW_PASSING,
+                  mst_wire_cost(r->body.len));
     if (!w->dial.lane.in.open && w->asking.incoming != NULL)
         complete(w, w->asking.incoming);
     return true;

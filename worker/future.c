@@ -10,9 +10,7 @@
 /* With the lock: one more would be more than may be outstanding. */
 static bool is_full(const muster *m, const muster_future *f)
 {
-    return !m->closed && m->ncalls > 0 &&
-           (m->ncalls >= MST_WIRE_CALLS ||
-            m->nbytes + f->bytes > MST_WIRE_ASKED);
+    return !m->closed && !mst_asked_fits(&m->asked, f->depth, f->bytes);
 }
 
 /* With the lock; leaves it. What is outstanding may need our place to end. */
@@ -38,8 +36,8 @@ static bool enter(muster *m, muster_future *f)
     if (open) {
         /* with the lock: close finds it in the inbox */
         open = mst_loop_post(&m->w->loop, &f->start, false);
-        m->ncalls += open;
-        m->nbytes += open ? f->bytes : 0;
+        if (open)
+            mst_asked_add(&m->asked, f->depth, f->bytes);
     }
     pthread_mutex_unlock(&m->lock);
     if (waits)

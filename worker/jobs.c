@@ -232,13 +232,13 @@ static void come_again(mst_worker *w, const mst_record *r)
         mst_worker_broken(w);
         return;
     }
+    mst_lane_earn(&w->dial.lane, MST_WINDOW_PASSING,
+                  mst_wire_cost(r->body.len));
     if (task == NULL || !task->again || task->job.len != r->total) {
-        mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
         mst_assembly_forget(&w->dial.lane.in, r->id); /* it was there */
         return;
     }
     task->again = false;
-    task->cost = mst_wire_cost(r->body.len);
     w->incoming = task;
     assembled(w);
 }
@@ -291,23 +291,9 @@ void mst_worker_chunk(mst_worker *w, const mst_record *r)
         mst_worker_broken(w);
         return;
     }
-    mst_lane_earn(&w->dial.lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->dial.lane, MST_WINDOW_PASSING,
+                  mst_wire_cost(r->body.len));
     assembled(w);
-}
-
-/* It comes by the lane. Those that wait behind it must not keep the credit
- * that it needs. */
-static void comes_again(mst_worker *w, mst_task *task)
-{
-    uint32_t cost = 0;
-
-    mst_incoming_abort(&task->in);
-    task->again = true;
-    TAILQ_FOREACH (task, &w->held, of_held) {
-        cost += task->cost;
-        task->cost = 0;
-    }
-    mst_lane_earn_now(&w->dial.lane, cost);
 }
 
 void mst_worker_abort(mst_worker *w, const mst_record *r)
@@ -323,8 +309,10 @@ void mst_worker_abort(mst_worker *w, const mst_record *r)
         return;
     }
     if ((r->flags & MST_FLAG_AGAIN) != 0) {
-        if (task->in != NULL)
-            comes_again(w, task);
+        if (task->in != NULL) { /* it comes by the lane */
+            mst_incoming_abort(&task->in);
+            task->again = true;
+        }
         return;
     }
     if (task != w->incoming && task->in == NULL && !task->again) {
@@ -336,7 +324,7 @@ void mst_worker_abort(mst_worker *w, const mst_record *r)
         (void)mst_assembly_abort(&w->dial.lane.in, r->id);
         w->incoming = NULL;
     }
-    mst_lane_earn(&w->dial.lane, task->cost);
+    mst_worker_earn(w, task);
     mst_worker_free_task(w, task);
     begin_held(w);
 }
@@ -356,9 +344,9 @@ void mst_worker_cancel(mst_worker *w, const mst_record *r)
     }
     if (task->waits != NULL) {
         mst_asking_unpass(task);
-        mst_lane_earn(&w->dial.lane, task->cost);
+        mst_worker_earn(w, task);
     } else if (task->held) {
-        mst_lane_earn(&w->dial.lane, task->cost);
+        mst_worker_earn(w, task);
     } else {
         mst_lane_drop(&w->dial.lane, &task->out);
     }

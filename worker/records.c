@@ -122,7 +122,7 @@ void mst_worker_record(void *worker, const mst_record *r)
         mst_worker_cancel(w, r);
         break;
     case MST_CREDIT:
-        if (!mst_lane_credit(&w->dial.lane, r->credit))
+        if (!mst_lane_credit(&w->dial.lane, r))
             mst_worker_end(w, MST_EXIT_REFUSED, "credit that was never used");
         break;
     case MST_TAKEN:

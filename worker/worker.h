@@ -12,6 +12,7 @@
 #include "bulk/knock.h"
 #include "bulk/lane.h"
 #include "bulk/relay.h"
+#include "call/asked.h"
 #include "call/blobs.h"
 #include "call/executor.h"
 #include "call/pending.h"
@@ -78,8 +79,7 @@ struct muster {
     mst_await any;           /* some future got its outcome */
     pthread_mutex_t lock;    /* what follows */
     pthread_cond_t room;
-    unsigned ncalls; /* outstanding */
-    size_t nbytes;   /* of their requests */
+    mst_asked asked;
     bool closed;
 };
 
@@ -162,6 +162,7 @@ void mst_worker_free_jobs(mst_worker *w); /* no thread runs any more */
 
 /* answering.c: how they end. */
 void mst_worker_answer(mst_worker *w, mst_task *task);
+void mst_worker_earn(mst_worker *w, const mst_task *task);
 void mst_worker_passed(mst_task *task, const muster_error *err, void **data,
                        size_t len); /* task->waits has ended */
 void mst_worker_free_task(mst_worker *w, mst_task *task);

@@ -225,7 +225,8 @@ struct mst_incoming {
     void (*arrived)(mst_incoming *in); /* all is there; it ends afterwards */
     uint64_t total;
     uint32_t count, have, told; /* chunks; those that are said GOT */
-    uint32_t cost;              /* credit to give back at its end */
+    unsigned window;            /* credit to give back at its end: of that, */
+    uint32_t cost;              /* so much */
     mst_seal *seal;
     unsigned char *data; /* total + 1 bytes, the last one zero */
     mst_pull *pull;      /* it comes from another worker; or NULL */

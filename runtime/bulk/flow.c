@@ -92,6 +92,7 @@ static void take_lane(mst_flow *flow)
 
     mst_flow_drop(flow);
     mst_lane_put(carrier->lane, &again);
+    out->window = MST_WINDOW_PASSING; /* others wait for it already */
     mst_lane_queue(carrier->lane, out);
     out->by_lane = out->retry = true;
     carrier->calls->dirty(carrier->arg);

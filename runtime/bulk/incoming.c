@@ -30,9 +30,9 @@ static void say_got(mst_carrier *carrier, uint64_t transfer, uint32_t count)
     carrier->calls->dirty(carrier->arg);
 }
 
-static void earn(mst_carrier *carrier, uint32_t cost)
+static void earn(mst_carrier *carrier, unsigned window, uint32_t cost)
 {
-    mst_lane_earn(carrier->lane, cost);
+    mst_lane_earn(carrier->lane, window, cost);
     carrier->calls->dirty(carrier->arg);
 }
 
@@ -46,7 +46,7 @@ bool mst_incoming_refuse(mst_carrier *carrier, const mst_record *record)
     if (carrier->relay != NULL)
         mst_relay_refused(carrier->relay, record->transfer);
     say_got(carrier, record->transfer, mst_bulk_count(record->total));
-    earn(carrier, mst_wire_bulk_cost(record->total));
+    earn(carrier, mst_wire_window(record), mst_wire_bulk_cost(record->total));
     return true;
 }
 
@@ -70,6 +70,7 @@ static mst_incoming *make(mst_carrier *carrier, const mst_record *record,
     in->id = record->id;
     in->total = record->total;
     in->count = mst_bulk_count(record->total);
+    in->window = mst_wire_window(record);
     in->cost = mst_wire_bulk_cost(record->total);
     in->data = mst_alloc_large((size_t)in->total + 1);
     if (in->data != NULL && prepare_seal(in, record, sender) == MUSTER_OK)
@@ -146,7 +147,7 @@ void mst_incoming_abort(mst_incoming **inp)
 
     if (in == NULL)
         return;
-    earn(in->carrier, in->cost);
+    earn(in->carrier, in->window, in->cost);
     mst_incoming_free(in);
 }
 
@@ -189,7 +190,7 @@ static void complete(mst_incoming *in)
     in->data[in->total] = '\0';
     in->arrived(in);
     if (in->carrier->bulk != NULL && in->cost > 0)
-        earn(in->carrier, in->cost);
+        earn(in->carrier, in->window, in->cost);
     destroy(in);
 }
 

@@ -32,8 +32,8 @@ void mst_lane_init(mst_lane *lane, bool (*send)(void *arg, zmq_msg_t *message),
     lane->arg = arg;
     lane->heard_ms = lane->sent_ms = mst_now_ms();
     TAILQ_INIT(&lane->queue);
-    mst_credit_init(&lane->out_credit, MST_WIRE_WINDOW);
-    mst_credit_init(&lane->in_credit, MST_WIRE_WINDOW);
+    for (unsigned i = 0; i < MST_WINDOWS; i++)
+        mst_credit_init(&lane->credit[i], MST_WIRE_WINDOW);
 }
 
 static zmq_msg_t *kept_at(const mst_lane *lane, uint32_t i)
@@ -67,6 +67,7 @@ void mst_lane_fini(mst_lane *lane)
         TAILQ_REMOVE(&lane->queue, out, link);
         out->queued = false;
     }
+    memset(lane->last, 0, sizeof(lane->last));
     mst_assembly_fini(&lane->in);
     mst_free(lane->open);
     lane->open = NULL;
@@ -311,14 +312,46 @@ void mst_lane_put(mst_lane *lane, const mst_record *record)
     put(lane, record, mst_wire_fields(record) + record->body.len);
 }
 
+/* Behind the last one of its window, or of the next higher one; nothing comes
+ * between the pieces of one that has begun. */
+static mst_out *place_of(const mst_lane *lane, const mst_out *out)
+{
+    mst_out *first = TAILQ_FIRST(&lane->queue);
+
+    if (first == NULL)
+        return NULL;
+    for (unsigned i = out->window; i < MST_WINDOWS; i++)
+        if (lane->last[i] != NULL)
+            return lane->last[i];
+    return first->begun ? first : NULL;
+}
+
 void mst_lane_queue(mst_lane *lane, mst_out *out)
 {
+    mst_out *before = place_of(lane, out);
+
     out->queued = true;
     out->begun = false;
     out->sent = 0;
     out->flow = NULL;
     out->by_lane = out->retry = false;
-    TAILQ_INSERT_TAIL(&lane->queue, out, link);
+    if (before != NULL)
+        TAILQ_INSERT_AFTER(&lane->queue, before, out, link);
+    else
+        TAILQ_INSERT_HEAD(&lane->queue, out, link);
+    lane->last[out->window] = out;
+}
+
+static void unqueue(mst_lane *lane, mst_out *out)
+{
+    mst_out *before = TAILQ_PREV(out, mst_outs, link);
+
+    TAILQ_REMOVE(&lane->queue, out, link);
+    if (lane->last[out->window] != out)
+        return;
+    if (before != NULL && (before->begun || before->window != out->window))
+        before = NULL;
+    lane->last[out->window] = before;
 }
 
 bool mst_lane_drop(mst_lane *lane, mst_out *out)
@@ -330,7 +363,7 @@ bool mst_lane_drop(mst_lane *lane, mst_out *out)
     if (out->flow != NULL)
         mst_flow_drop(out->flow);
     else
-        TAILQ_REMOVE(&lane->queue, out, link);
+        unqueue(lane, out);
     out->queued = false;
     if (!unseen) {
         const mst_record abort = {.kind = MST_ABORT, .id = out->id};
@@ -340,13 +373,18 @@ bool mst_lane_drop(mst_lane *lane, mst_out *out)
     return unseen;
 }
 
+/* Of what the next record of it takes. */
+static mst_credit *credit_of(mst_lane *lane, const mst_out *out)
+{
+    return &lane->credit[out->begun ? MST_WINDOW_PASSING : out->window];
+}
+
 /* How much of a payload the next record may carry; false: wait for credit. */
-static bool next_piece(const mst_lane *lane, const mst_out *out, size_t fields,
+static bool next_piece(const mst_out *out, size_t credit, size_t fields,
                        size_t *piece)
 {
     const size_t all = out->payload != NULL ? out->payload->len : 0;
     size_t n = all - out->sent;
-    size_t credit = lane->out_credit.left;
 
     if (n > MST_WIRE_MESSAGE - fields)
         n = MST_WIRE_MESSAGE - fields;
@@ -379,9 +417,9 @@ static bool send_apart(mst_lane *lane, mst_out *out, mst_record *record)
         return false;
     put(lane, record, mst_wire_fields(record));
     sodium_memzero(record->key, sizeof(record->key));
-    mst_credit_pay(&lane->out_credit, mst_wire_bulk_cost(record->total));
+    mst_credit_pay(credit_of(lane, out), mst_wire_bulk_cost(record->total));
+    unqueue(lane, out);
     out->begun = true;
-    TAILQ_REMOVE(&lane->queue, out, link);
     if (!shared)
         return true;
     out->queued = false; /* it is there */
@@ -390,7 +428,27 @@ static bool send_apart(mst_lane *lane, mst_out *out, mst_record *record)
     return true;
 }
 
-/* Send one record of the first payload in the queue; false: wait. */
+/* So many bytes of it are in a message. */
+static void piece_sent(mst_lane *lane, mst_out *out, size_t n)
+{
+    const size_t all = out->payload != NULL ? out->payload->len : 0;
+
+    mst_credit_pay(credit_of(lane, out), mst_wire_cost(n));
+    out->sent += n;
+    if (out->begun && out->sent < all)
+        return;
+    unqueue(lane, out);
+    out->begun = true;
+    if (out->sent < all) {
+        TAILQ_INSERT_HEAD(&lane->queue, out, link);
+        return;
+    }
+    out->queued = false;
+    if (out->gone != NULL)
+        out->gone(out);
+}
+
+/* Send one record of a payload in the queue; false: wait. */
 static bool send_piece(mst_lane *lane, mst_out *out)
 {
     const char *bytes = out->payload != NULL ? out->payload->data : "";
@@ -401,7 +459,7 @@ static bool send_piece(mst_lane *lane, mst_out *out)
     if (!out->begun) {
         const bool apart = goes_apart(lane, out);
 
-        if (apart && lane->out_credit.left < mst_wire_bulk_cost(all))
+        if (apart && credit_of(lane, out)->left < mst_wire_bulk_cost(all))
             return false;
         out->head(out, &record);
         record.total = all;
@@ -410,33 +468,35 @@ static bool send_piece(mst_lane *lane, mst_out *out)
             return true;
     }
     fields = mst_wire_fields(&record);
-    if (!next_piece(lane, out, fields, &n))
+    if (!next_piece(out, credit_of(lane, out)->left, fields, &n))
         return false;
     record.body = (mst_span){n > 0 ? bytes + out->sent : "", n};
     if (fields + n > OPEN_BYTES / 2)
         put_alone(lane, &record, fields + n);
     else
         put(lane, &record, fields + n);
-    mst_credit_pay(&lane->out_credit, mst_wire_cost(n));
-    out->begun = true;
-    out->sent += n;
-    if (out->sent == all) {
-        TAILQ_REMOVE(&lane->queue, out, link);
-        out->queued = false;
-        if (out->gone != NULL)
-            out->gone(out);
-    }
+    piece_sent(lane, out, n);
     return true;
+}
+
+/* Send one record of the first payload whose window has credit; false: there is
+ * none. */
+static bool send_next(mst_lane *lane)
+{
+    mst_out *out = TAILQ_FIRST(&lane->queue);
+
+    while (out != NULL && !send_piece(lane, out))
+        out = out->begun ? NULL : TAILQ_NEXT(lane->last[out->window], link);
+    return out != NULL;
 }
 
 bool mst_lane_flush(mst_lane *lane)
 {
-    mst_out *out;
     bool some = false;
     const bool acks = say_got(lane); /* goes in any case: both may be full */
 
     while (lane->up && !lane->broken && lane->nkept < MST_WIRE_AHEAD &&
-           (out = TAILQ_FIRST(&lane->queue)) != NULL && send_piece(lane, out))
+           send_next(lane))
         some = true;
     lane->full = lane->nkept >= MST_WIRE_AHEAD &&
                  (lane->used > 0 || !TAILQ_EMPTY(&lane->queue));
@@ -449,27 +509,20 @@ bool mst_lane_flush(mst_lane *lane)
     return some;
 }
 
-bool mst_lane_credit(mst_lane *lane, uint32_t bytes)
+bool mst_lane_credit(mst_lane *lane, const mst_record *credit)
 {
-    return mst_credit_get(&lane->out_credit, bytes);
+    return credit->depth < MST_WINDOWS &&
+           mst_credit_get(&lane->credit[credit->depth], credit->credit);
 }
 
-static void give_back(mst_lane *lane, uint32_t give)
+void mst_lane_earn(mst_lane *lane, unsigned window, uint32_t cost)
 {
+    const uint32_t give = mst_credit_earn(&lane->credit[window], cost);
+
     if (give > 0) {
-        const mst_record credit = {.kind = MST_CREDIT, .credit = give};
+        const mst_record credit = {
+            .kind = MST_CREDIT, .credit = give, .depth = (uint16_t)window};
 
         mst_lane_put(lane, &credit);
     }
-}
-
-void mst_lane_earn(mst_lane *lane, uint32_t cost)
-{
-    give_back(lane, mst_credit_earn(&lane->in_credit, cost));
-}
-
-void mst_lane_earn_now(mst_lane *lane, uint32_t cost)
-{
-    give_back(lane, lane->in_credit.due + cost);
-    lane->in_credit.due = 0;
 }

@@ -2,14 +2,17 @@
  * order.
  *
  * Control records go into the open message at once; payloads wait in a queue
- * for credit and go out first come, first served, cut into chunks. Records
- * that are put in one turn of the loop share messages; flush sends them.
+ * for credit of their window (wire.h), cut into chunks. What only passes goes
+ * first, then the deeper calls, and those of one window in the order they came:
+ * a handler that waits for an answer, or for a call that is deeper, keeps the
+ * credit of what is queued behind it. Records that are put in one turn of the
+ * loop share messages; flush sends them.
  *
  * A lane outlives its connection. Each message that is sent is kept until the
  * peer has acknowledged it, and sent again on the next connection when it had
  * not come; what is put while there is none waits. Each carries its number, so
  * that one which was taken out on its way is missed by the next. The bytes are
- * shared with libzmq, not copied, and no more than the credit window of
+ * shared with libzmq, not copied, and no more than the credit windows of
  * payloads.
  *
  * Loop thread only.
@@ -44,6 +47,7 @@ typedef struct mst_out {
         *payload; /* borrowed: the owner holds the reference; NULL: 0 bytes */
     size_t sent;
     uint64_t id;
+    uint16_t window; /* whose credit it takes; its owner says */
     bool queued, begun;
     bool by_lane;          /* not as a bulk transfer... */
     bool retry;            /* ...any more */
@@ -55,8 +59,9 @@ typedef struct mst_lane {
     /* Send one message, taking it; false when the connection is gone. */
     bool (*send)(void *arg, zmq_msg_t *message);
     void *arg;
-    TAILQ_HEAD(, mst_out) queue;
-    mst_credit out_credit, in_credit;
+    TAILQ_HEAD(mst_outs, mst_out) queue; /* first one that has begun, if any */
+    mst_out *last[MST_WINDOWS];          /* of those that have not */
+    mst_credit credit[MST_WINDOWS];      /* left: ours; due: the peer's */
     mst_assembly in;
     unsigned char *open; /* the message that is being filled */
     size_t used, room;
@@ -100,7 +105,7 @@ bool mst_lane_idle(const mst_lane *lane);
 /* A control record, in front of queued payloads. */
 void mst_lane_put(mst_lane *lane, const mst_record *record);
 
-/* A payload, behind those that wait. */
+/* A payload, behind those that wait in its window. */
 void mst_lane_queue(mst_lane *lane, mst_out *out);
 
 /* Take a payload back: the peer gets ABORT if it has seen a part. True when
@@ -112,12 +117,9 @@ bool mst_lane_drop(mst_lane *lane, mst_out *out);
 bool mst_lane_flush(mst_lane *lane);
 
 /* The peer's CREDIT. False: it does not play by the rules. */
-bool mst_lane_credit(mst_lane *lane, uint32_t bytes);
+bool mst_lane_credit(mst_lane *lane, const mst_record *credit);
 
 /* `cost` of what came is dealt with; tells the peer now and then. */
-void mst_lane_earn(mst_lane *lane, uint32_t cost);
-
-/* The same, and tells it of all there is. */
-void mst_lane_earn_now(mst_lane *lane, uint32_t cost);
+void mst_lane_earn(mst_lane *lane, unsigned window, uint32_t cost);
 
 #endif

@@ -334,6 +334,9 @@ static void put_fields(mst_writer *w, const mst_record *rec)
         put_relay(w, rec);
         break;
     case MST_CREDIT:
+        mst_write_u32(w, rec->credit);
+        mst_write_u16(w, rec->depth);
+        break;
     case MST_TAKEN:
         mst_write_u32(w, rec->credit);
         break;
@@ -471,6 +474,9 @@ static void get_fields(mst_reader *r, mst_record *rec)
         get_relay(r, rec);
         break;
     case MST_CREDIT:
+        rec->credit = mst_read_u32(r);
+        rec->depth = mst_read_u16(r);
+        break;
     case MST_TAKEN:
         rec->credit = mst_read_u32(r);
         break;

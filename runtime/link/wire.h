@@ -39,8 +39,9 @@
  *              manager, all ones whoever has least to do). depth: of calls
  *              within calls. flag 1: nobody wants the result (post), only a
  *              failure. A worker has at most MST_WIRE_CALLS outstanding, whose
- *              requests have MST_WIRE_ASKED bytes together or are one; the
- *              low 32 bits of their ids are different, 1 .. MST_WIRE_CALLS
+ *              requests have MST_WIRE_ASKED bytes together, but for what
+ *              deeper calls need (runtime/call/asked.h); the low 32 bits of
+ *              their ids are different, 1 .. MST_WIRE_CALLS
  *   RESULT     both: id u64, code u16, remote u32, rank u32 (who ran it),
  *              text str, total u64, first bytes. flag 2: a worker hands the
  *              call back, it has not begun
@@ -50,7 +51,8 @@
  *              unless it is complete
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
- *   CREDIT     both: bytes u32 that may be sent on top
+ *   CREDIT     both: bytes u32 that may be sent on top, depth u16: in which
+ *              window
  *   STOP       manager: mode u8 (0 drain, 1 now, 2 drain within grace_ms, and
  *              hand back what has not begun). 2 answers DRAIN
  *   INTERRUPT  manager: id u64 (0 = all that run), signal_ms u32, end_ms u32
@@ -85,6 +87,13 @@
  * Payloads (CALL, RESULT): `total` bytes, of which the first come with the
  * record and the rest as CHUNKs in order, with no other payload in between;
  * ABORT ends one early. Credit is counted by mst_wire_cost.
+ *
+ * There are several windows of it. The manager's CALLs of each depth have one,
+ * and what they take comes back when their handler has ended. All else only
+ * passes: RESULTs, CHUNKs, a worker's CALLs and what comes again (flag 8) have
+ * the window MST_WINDOW_PASSING, and that comes back at once. So calls wait
+ * only for handlers of their own depth, which wait only for what is deeper, or
+ * passes.
  *
  * A CALL or RESULT with flag 4 has its payload in a bulk transfer instead
  * (runtime/bulk/bulk.h). Then transfer u64, seal u8, key 32 stand behind
@@ -123,7 +132,7 @@
 #include "base/bytes.h"
 #include "base/usage.h"
 
-#define MST_WIRE_VERSION 2u
+#define MST_WIRE_VERSION 3u
 #define MST_WIRE_MESSAGE ((size_t)1 << 20) /* bytes of a whole message     */
 #define MST_WIRE_HEADER 8u                 /* bytes in front of the fields */
 #define MST_WIRE_NAME 255u                 /* longest handler name         */
@@ -140,6 +149,8 @@
 #define MST_SESSION_BYTES 16u
 #define MST_ID_WORKER (UINT64_C(1) << 63) /* the call is a worker's */
 #define MST_DEPTH_MAX 64u                 /* calls within calls        */
+#define MST_WINDOW_PASSING (MST_DEPTH_MAX + 1)
+#define MST_WINDOWS (MST_WINDOW_PASSING + 1)
 
 typedef enum mst_kind {
     MST_HELLO = 1,
@@ -225,7 +236,7 @@ typedef struct mst_record {
     uint64_t remaining_ms; /* CALL                                         */
     uint32_t size, index, count; /* CALL; GOT AGAIN: count                  */
     uint32_t peer;  /* CALL; RESULT: rank                           */
-    uint16_t depth; /* CALL                                         */
+    uint16_t depth; /* CALL; CREDIT: its window                     */
     uint32_t signal_ms, end_ms; /* INTERRUPT                            */
     mst_span text;   /* HELLO: host; CALL: name; else a sentence     */
     uint64_t total;  /* CALL RESULT                                  */
@@ -270,7 +281,16 @@ static inline uint32_t mst_wire_cost(size_t body)
     return (uint32_t)body + 64u;
 }
 
-/* The same, when the payload comes apart from it: it lies in the receiver's
+/* The window of a CALL or RESULT. */
+static inline unsigned mst_wire_window(const mst_record *r)
+{
+    const bool keeps = r->kind == MST_CALL && (r->id & MST_ID_WORKER) == 0 &&
+                       (r->flags & MST_FLAG_RETRY) == 0;
+
+    return keeps && r->depth <= MST_DEPTH_MAX ? r->depth : MST_WINDOW_PASSING;
+}
+
+/* What it costs when the payload comes apart from it: it lies in the receiver's
  * memory, too. Four of them are under way at a time, or more small ones. */
 static inline uint32_t mst_wire_bulk_cost(uint64_t total)
 {

@@ -147,6 +147,7 @@ void mst_call_begin_on(mst_member *w, mst_call *call)
     call->out.gone = call->post ? post_gone : NULL;
     call->out.payload = call->payload;
     call->out.id = call->id;
+    call->out.window = call->origin.depth;
     mst_lane_queue(&w->lane, &call->out);
     mst_link_dirty(w);
 }
@@ -334,7 +335,7 @@ void mst_call_result(mst_member *w, const mst_record *r)
         broken(w, "a result inside another");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     if (call == NULL) { /* a post, which nobody can cancel; or cancelled */
         if (r->code != MUSTER_OK && r->code != MUSTER_ECANCELED &&
@@ -379,7 +380,7 @@ void mst_call_chunk(mst_member *w, const mst_record *r)
         broken(w, "a chunk of nothing");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     if (!w->lane.in.open && call != NULL && call->member == w)
         complete(w, call);

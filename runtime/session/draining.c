@@ -23,22 +23,29 @@ void mst_hand_back(mst_call *call)
                         w->rank, call->name);
 }
 
-/* All of it may be there, and its handler at work, although we have not heard
- * so. Its own word to drain comes behind that of what it has got. */
-static bool may_have_begun(const mst_call *call, bool its_word)
+/* Not sent, or not wholly. Not what may be there, its handler at work, although
+ * we have not heard so: its own word to drain comes behind that of what it has
+ * got. */
+static bool may_be_taken_back(const mst_call *call, bool its_word)
 {
-    return call->out.retry || (!its_word && call->out.flow != NULL);
+    return call->out.queued && !call->out.retry &&
+           (its_word || call->out.flow == NULL);
 }
 
-/* What was not sent yet, or not wholly: the last ones there are. Others it
- * hands back itself. */
+/* The last ones there are, but for those that were sent before them since they
+ * are deeper; the others it hands back itself. Ending one may end others: begin
+ * anew each time. */
 static void hand_back_queued(mst_member *w, bool its_word)
 {
     mst_call *call;
 
-    while ((call = TAILQ_LAST(&w->calls, mst_call_list)) != NULL &&
-           call->out.queued && !may_have_begun(call, its_word))
-        mst_hand_back(call);
+    do {
+        TAILQ_FOREACH_REVERSE(call, &w->calls, mst_call_list, of_member)
+        if (may_be_taken_back(call, its_word))
+            break;
+        if (call != NULL)
+            mst_hand_back(call);
+    } while (call != NULL);
 }
 
 static void keep_notice(mst_member *w, bool signalled, const char *notice)

@@ -46,7 +46,7 @@ static void leave(mst_errand *e)
         TAILQ_REMOVE(&w->held, e, of_held);
     e->held = false;
     w->asked[mst_pending_place(e->id)] = NULL;
-    w->asked_bytes -= e->len;
+    mst_asked_remove(&w->asked_all, e->call.origin.depth, e->len);
     e->from = NULL;
 }
 
@@ -104,6 +104,7 @@ static void call_done(mst_call *call)
     e->back.gone = back_gone;
     e->back.payload = e->reply;
     e->back.id = e->id;
+    e->back.window = MST_WINDOW_PASSING;
     mst_lane_queue(&e->from->lane, &e->back);
     mst_link_dirty(e->from);
 }
@@ -205,13 +206,6 @@ static muster_err make_place(mst_member *w, uint64_t id)
     return MUSTER_OK;
 }
 
-static bool has_room(const mst_member *w, uint64_t total)
-{
-    return TAILQ_EMPTY(&w->errands) ||
-           (total <= MST_WIRE_ASKED &&
-            w->asked_bytes + total <= MST_WIRE_ASKED);
-}
-
 static mst_errand *errand_of(const mst_member *w, uint64_t id)
 {
     const uint32_t place = mst_pending_place(id);
@@ -231,7 +225,7 @@ static void come_again(mst_member *w, const mst_record *r)
         broken(w, "a call that is none");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     if (e == NULL || !e->again || e->len != r->total) {
         mst_assembly_forget(&w->lane.in, r->id); /* it was there already */
@@ -274,7 +268,7 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
     e->held = true;
     w->m->asked = true;
     w->asked[mst_pending_place(e->id)] = e;
-    w->asked_bytes += e->len;
+    mst_asked_add(&w->asked_all, r->depth, e->len);
     return e;
 }
 
@@ -308,7 +302,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     place = make_place(w, r->id);
     if ((r->id & MST_ID_WORKER) == 0 || r->depth < 1 ||
         r->depth > MST_DEPTH_MAX || place == MUSTER_EPROTO ||
-        !has_room(w, r->total) ||
+        !mst_asked_fits(&w->asked_all, r->depth, r->total) ||
         (!apart && (w->coming != NULL ||
                     mst_assembly_begin(&w->lane.in, r->id, r->total, r->body.at,
                                        r->body.len) == MUSTER_EPROTO))) {
@@ -316,7 +310,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
         return;
     }
     if (!apart)
-        mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+        mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     e = place == MUSTER_OK ? errand_create(w, r) : NULL;
     if (e == NULL) {
@@ -340,7 +334,7 @@ void mst_errand_chunk(mst_member *w, const mst_record *r)
         broken(w, "a chunk of nothing");
         return;
     }
-    mst_lane_earn(&w->lane, mst_wire_cost(r->body.len));
+    mst_lane_earn(&w->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
     mst_link_dirty(w);
     assembled(w);
 }

@@ -429,6 +429,9 @@ static muster_err check(const char *name, const muster_map_options *o,
         return mst_fail(err, MUSTER_EINVAL,
                         "per_worker must be 0 to 1024, max_items and max_bytes "
                         "at least 1");
+    if (mst_origin_here().depth > MST_DEPTH_MAX)
+        return mst_fail(err, MUSTER_EDEPTH,
+                        "calls within calls, more than %u deep", MST_DEPTH_MAX);
     return MUSTER_OK;
 }
 

@@ -55,7 +55,7 @@ void mst_record_heard(mst_member *w, const mst_record *r)
                              w->rank, mst_kind_name(r->kind));
         break;
     case MST_CREDIT:
-        if (mst_lane_credit(&w->lane, r->credit))
+        if (mst_lane_credit(&w->lane, r))
             mst_link_dirty(w);
         else
             mst_member_event(w, MST_EV_FAILED,

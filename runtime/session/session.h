@@ -45,6 +45,7 @@
 #include "bulk/door.h"
 #include "bulk/lane.h"
 #include "bulk/relay.h"
+#include "call/asked.h"
 #include "call/blobs.h"
 #include "call/executor.h"
 #include "call/pending.h"
@@ -190,7 +191,7 @@ typedef struct mst_member {
     struct mst_errand *coming; /* not all of its request is there */
     struct mst_errand **asked; /* by the place in their ids */
     uint32_t asked_room;
-    size_t asked_bytes; /* of their requests */
+    mst_asked asked_all;
     mst_lines lines[2]; /* of what it prints, when that comes by the link */
     char *name, *verdict;
 } mst_member;

@@ -82,10 +82,12 @@ static void answer(standin *s, const mst_record *call)
 
     if (call->total != call->body.len)
         bench_die("a stand-in takes no request in pieces");
-    mst_lane_earn(&s->lane, mst_wire_cost(call->body.len));
+    mst_lane_earn(&s->lane, mst_wire_window(call),
+                  mst_wire_cost(call->body.len));
     if ((call->flags & MST_FLAG_POST) != 0)
         return;
-    mst_credit_pay(&s->lane.out_credit, mst_wire_cost(result.body.len));
+    mst_credit_pay(&s->lane.credit[MST_WINDOW_PASSING],
+                   mst_wire_cost(result.body.len));
     mst_lane_put(&s->lane, &result);
 }
 
@@ -109,7 +111,7 @@ static void on_record(standin *s, const mst_record *r)
             bench_die("stand-in %u: messages that were never sent", s->rank);
         break;
     case MST_CREDIT:
-        if (!mst_lane_credit(&s->lane, r->credit))
+        if (!mst_lane_credit(&s->lane, r))
             bench_die("stand-in %u: credit that was never used", s->rank);
         break;
     case MST_STOP:

@@ -114,6 +114,76 @@ static int post_on(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(post_on);
 
+/* Any bytes: what the manager says to how many they are. */
+static int weigh(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    muster_reply *reply = NULL;
+    char text[32];
+    muster_error err;
+    muster_err rc;
+
+    (void)in;
+    snprintf(text, sizeof(text), "%zu", len);
+    rc = muster_call(muster_ctx_muster(ctx), 0, "triple", text, strlen(text), 0,
+                     &reply, &err);
+    return pass_on(ctx, rc, &err, &reply, out);
+}
+MUSTER_HANDLER(weigh);
+
+/* So many calls of the other worker at once; answers how many of them were
+ * answered. */
+static int crowd(muster_ctx *ctx, const char *name, const void *body,
+                 size_t len, unsigned long n, muster_out *out)
+{
+    muster_future **futures = calloc(n, sizeof(muster_future *));
+    unsigned long nanswered = 0, nstarted = 0;
+    muster_error err = {0};
+
+    while (futures != NULL && nstarted < n &&
+           muster_call_start(muster_ctx_muster(ctx),
+                             muster_ctx_rank(ctx) % 2 + 1, name, body, len, 0,
+                             &futures[nstarted], &err) == MUSTER_OK)
+        nstarted++;
+    for (unsigned long i = 0; i < nstarted; i++) {
+        nanswered += muster_future_result(futures[i], NULL, &err) == MUSTER_OK;
+        muster_future_destroy(&futures[i]);
+    }
+    free(futures);
+    if (nanswered < n)
+        return muster_fail(ctx, 100 + (int)err.code, "%lu of %lu: %s",
+                           nanswered, n, err.text);
+    return muster_out_printf(out, "%lu", nanswered);
+}
+
+/* "n": so many MiB, each to be weighed by the other worker. */
+static int many_weigh(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    const size_t mib = (size_t)1 << 20;
+    void *body = calloc(1, mib);
+    char text[512];
+    int rc;
+
+    if (body == NULL)
+        return muster_fail(ctx, 1, "no memory");
+    text_of(in, len, text);
+    rc = crowd(ctx, "weigh", body, mib, strtoul(text, NULL, 10), out);
+    free(body);
+    return rc;
+}
+MUSTER_HANDLER(many_weigh);
+
+/* "n": so many rings of four. */
+static int many_rings(muster_ctx *ctx, const void *in, size_t len,
+                      muster_out *out)
+{
+    char text[512];
+
+    text_of(in, len, text);
+    return crowd(ctx, "ring", "3", 1, strtoul(text, NULL, 10), out);
+}
+MUSTER_HANDLER(many_rings);
+
 /* As many bytes as it got from rank 0's echo, which are a MiB and more. */
 static int big_echo(muster_ctx *ctx, const void *in, size_t len,
                     muster_out *out)

@@ -64,7 +64,7 @@ static void assert_refused(const char *how, const char *word, const char *more)
 static void another_build_is_refused_with_both_sides(void **state)
 {
     (void)state;
-    assert_refused("other-wire", "wire version 2 and 1", MUSTER_VERSION);
+    assert_refused("other-wire", "wire version 3 and 2", MUSTER_VERSION);
     assert_refused("other-word", "pointer bytes 8 and 4", MUSTER_VERSION);
     assert_refused("other-release", "9.9.9", MUSTER_VERSION);
 }

@@ -165,7 +165,7 @@ static void on_call(side *s, const mst_record *r)
     mst_incoming *in;
 
     if ((r->flags & MST_FLAG_BULK) == 0) {
-        mst_lane_earn(&s->lane, mst_wire_cost(r->body.len));
+        mst_lane_earn(&s->lane, mst_wire_window(r), mst_wire_cost(r->body.len));
         assert_int_equal(mst_assembly_begin(&s->in, r->id, r->total, r->body.at,
                                             r->body.len),
                          MUSTER_OK);
@@ -187,7 +187,7 @@ static void on_record(side *s, const mst_record *r)
         on_call(s, r);
         break;
     case MST_CHUNK:
-        mst_lane_earn(&s->lane, mst_wire_cost(r->body.len));
+        mst_lane_earn(&s->lane, MST_WINDOW_PASSING, mst_wire_cost(r->body.len));
         assert_int_equal(
             mst_assembly_add(&s->in, r->id, r->offset, r->body.at, r->body.len),
             MUSTER_OK);
@@ -198,7 +198,7 @@ static void on_record(side *s, const mst_record *r)
         mst_incoming_abort(&s->coming[r->id % MOST]);
         break;
     case MST_CREDIT:
-        assert_true(mst_lane_credit(&s->lane, r->credit));
+        assert_true(mst_lane_credit(&s->lane, r));
         break;
     case MST_ACK:
         assert_true(mst_lane_ack(&s->lane, r->got));

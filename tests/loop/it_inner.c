@@ -73,6 +73,33 @@ static int here_until_told(muster_ctx *ctx, const void *in, size_t len,
 }
 MUSTER_HANDLER(here_until_told);
 
+/* "n": so many calls deeper, a map of one item. */
+static int map_below(muster_ctx *ctx, const void *in, size_t len,
+                     muster_out *out)
+{
+    muster_map_options o = MUSTER_MAP_OPTIONS_INIT;
+    const muster_item item = {"x", 1};
+    muster *m = muster_ctx_muster(ctx);
+    muster_results *results = NULL;
+    muster_error err;
+    char text[32] = "";
+    muster_err rc;
+
+    memcpy(text, in, len < sizeof(text) ? len : sizeof(text) - 1);
+    if (strtol(text, NULL, 10) > 0) {
+        snprintf(text, sizeof(text), "%ld", strtol(text, NULL, 10) - 1);
+        rc = muster_call(m, 0, "map_below", text, strlen(text), 0, NULL, &err);
+    } else {
+        o.items = &item;
+        o.nitems = 1;
+        rc = muster_map(m, "mirror", &o, &results, &err);
+        muster_results_destroy(&results);
+    }
+    return rc == MUSTER_OK ? muster_out_printf(out, "mapped")
+                           : muster_fail(ctx, 1, "%s", err.text);
+}
+MUSTER_HANDLER(map_below);
+
 /* ----------------------------------------------------------------- rig -- */
 
 static rig *up(uint32_t n, uint32_t threads)
@@ -159,6 +186,18 @@ static void a_ring_that_is_too_deep_says_so(void **state)
     assert_int_equal(r->err.remote, 100 + MUSTER_EREMOTE);
     assert_words(r->err.text, "64 deep");
     rig_alive(r, 2);
+    rig_down(&r);
+}
+
+static void a_map_that_is_too_deep_says_so(void **state)
+{
+    rig *r = up(1, 1);
+
+    (void)state;
+    assert_answer(r, 0, "map_below", "63", "mapped");
+    assert_code(rig_call(r, 0, "map_below", "64", 0), MUSTER_EREMOTE, r->err);
+    assert_words(r->err.text, "64 deep");
+    rig_alive(r, 1);
     rig_down(&r);
 }
 
@@ -385,6 +424,7 @@ int main(void)
         rig_test(rings_end),
         rig_test(more_calls_than_may_be_outstanding_end),
         rig_test(a_ring_that_is_too_deep_says_so),
+        rig_test(a_map_that_is_too_deep_says_so),
         rig_test(many_rings_at_once_end_too),
         rig_test(bursts_cross),
         rig_test(large_payloads_go_through),

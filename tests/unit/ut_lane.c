@@ -12,7 +12,8 @@ typedef struct far_end {
     mst_lane lane;
     mst_assembly in;
     int messages, records, aborts, beats;
-    size_t longest, bytes;
+    size_t longest, bytes; /* bytes: of calls */
+    size_t passed;         /* of chunks */
     uint64_t acked;
     uint64_t done[64]; /* ids in the order they were complete */
     size_t lengths[64];
@@ -62,7 +63,7 @@ static void on_record(far_end *f, const mst_record *r)
         assert_int_equal(
             mst_assembly_add(&f->in, r->id, r->offset, r->body.at, r->body.len),
             MUSTER_OK);
-        f->bytes += mst_wire_cost(r->body.len);
+        f->passed += mst_wire_cost(r->body.len);
         if (!f->in.open)
             complete(f);
     }
@@ -143,6 +144,15 @@ static void done_with(far_end *f)
     free(f);
 }
 
+static bool credit(far_end *f, unsigned window, size_t bytes)
+{
+    const mst_record record = {.kind = MST_CREDIT,
+                               .credit = (uint32_t)bytes,
+                               .depth = (uint16_t)window};
+
+    return mst_lane_credit(&f->lane, &record);
+}
+
 static void payloads_of_any_size_arrive_in_order(void **state)
 {
     static const size_t sizes[] = {
@@ -151,7 +161,7 @@ static void payloads_of_any_size_arrive_in_order(void **state)
     const int n = sizeof(sizes) / sizeof(sizes[0]);
     parcel *parcels[sizeof(sizes) / sizeof(sizes[0])];
     far_end *f = set_out();
-    size_t given = 0;
+    size_t given = 0, passed = 0;
 
     (void)state;
     for (int i = 0; i < n; i++) {
@@ -160,8 +170,11 @@ static void payloads_of_any_size_arrive_in_order(void **state)
     }
     while (mst_lane_flush(&f->lane)) {
         assert_true(f->bytes - given <= MST_WIRE_WINDOW);
-        assert_true(mst_lane_credit(&f->lane, (uint32_t)(f->bytes - given)));
+        assert_true(f->passed - passed <= MST_WIRE_WINDOW);
+        assert_true(credit(f, 0, f->bytes - given));
+        assert_true(credit(f, MST_WINDOW_PASSING, f->passed - passed));
         given = f->bytes;
+        passed = f->passed;
     }
     assert_int_equal(f->ndone, n);
     assert_true(f->longest <= MST_WIRE_MESSAGE);
@@ -182,14 +195,87 @@ static void nothing_goes_beyond_the_credit(void **state)
     (void)state;
     mst_lane_queue(&f->lane, &p->out);
     mst_lane_flush(&f->lane);
-    assert_true(f->bytes <= MST_WIRE_WINDOW);
-    assert_true(f->bytes > MST_WIRE_WINDOW - (128 << 10));
+    assert_true(f->passed <= MST_WIRE_WINDOW);
+    assert_true(f->passed > MST_WIRE_WINDOW - (128 << 10));
     assert_false(mst_lane_flush(&f->lane));
-    assert_true(mst_lane_credit(&f->lane, 1 << 20));
+    assert_true(credit(f, MST_WINDOW_PASSING, 1 << 20));
     assert_true(mst_lane_flush(&f->lane));
-    assert_false(mst_lane_credit(&f->lane, UINT32_MAX));
+    assert_false(credit(f, MST_WINDOW_PASSING, UINT32_MAX));
+    assert_false(credit(f, MST_WINDOWS, 0));
     mst_lane_drop(&f->lane, &p->out);
     drop(p);
+    done_with(f);
+}
+
+/* Enough of them to fill a window, and one more. */
+static void fill(far_end *f, unsigned window, parcel *parcels[5])
+{
+    for (unsigned i = 0; i < 5; i++) {
+        parcels[i] = parcel_of(100 * window + i + 1, (1 << 20) - 1024);
+        parcels[i]->out.window = (uint16_t)window;
+        mst_lane_queue(&f->lane, &parcels[i]->out);
+    }
+}
+
+/* What was queued behind them is what the others wait for. */
+static void each_depth_has_a_window_and_the_deeper_go_first(void **state)
+{
+    static const unsigned windows[] = {0, 2, 1, MST_WINDOW_PASSING};
+    static const uint64_t want[] = {6501, 6502, 6503, 6504, 201, 202, 203,
+                                    204,  101,  102,  103,  104, 1,   2,
+                                    3,    4,    6505, 205,  105, 5};
+    parcel *parcels[4][5];
+    far_end *f = set_out();
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        fill(f, windows[i], parcels[i]);
+    mst_lane_flush(&f->lane);
+    assert_int_equal(f->ndone, 16);
+    assert_true(credit(f, MST_WINDOW_PASSING, 1 << 20));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_true(credit(f, 2, 1 << 20));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_true(credit(f, 0, 1 << 20));
+    assert_true(credit(f, 1, 1 << 20));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_int_equal(f->ndone, 20);
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(f->done[i], want[i]);
+    for (unsigned i = 0; i < 20; i++)
+        drop(parcels[i / 5][i % 5]);
+    done_with(f);
+}
+
+static void nothing_comes_between_the_pieces_of_one(void **state)
+{
+    far_end *f = set_out();
+    parcel *filling[5], *large = parcel_of(1, 9 << 20);
+    parcel *answer = parcel_of(2, 10);
+
+    (void)state;
+    fill(f, 1, filling);
+    mst_lane_queue(&f->lane, &large->out); /* goes past the last of those */
+    mst_lane_flush(&f->lane);
+    assert_true(f->in.open);
+    answer->out.window = MST_WINDOW_PASSING;
+    mst_lane_queue(&f->lane, &answer->out);
+    assert_true(credit(f, 1, 1 << 20));
+    assert_true(credit(f, MST_WINDOW_PASSING, MST_WIRE_WINDOW / 2));
+    assert_true(mst_lane_flush(&f->lane));
+    assert_true(f->in.open);
+    assert_int_equal(f->ndone, 4);
+    while (f->ndone < 7) {
+        assert_true(credit(f, MST_WINDOW_PASSING, MST_WIRE_WINDOW / 4));
+        assert_true(mst_lane_flush(&f->lane));
+    }
+    assert_int_equal(f->done[4], 1);
+    assert_int_equal(f->done[5], 2);
+    assert_int_equal(f->done[6], 105);
+    for (unsigned i = 0; i < 5; i++)
+        drop(filling[i]);
+    drop(large);
+    drop(answer);
     done_with(f);
 }
 
@@ -464,6 +550,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(payloads_of_any_size_arrive_in_order),
         cmocka_unit_test(nothing_goes_beyond_the_credit),
+        cmocka_unit_test(each_depth_has_a_window_and_the_deeper_go_first),
+        cmocka_unit_test(nothing_comes_between_the_pieces_of_one),
         cmocka_unit_test(small_records_share_a_message),
         cmocka_unit_test(control_goes_past_a_payload_that_waits),
         cmocka_unit_test(what_was_not_begun_is_dropped_without_a_word),

@@ -235,7 +235,7 @@ static void another_version_still_says_who_it_is(void **state)
     static const char hex[] = "0000001b"
                               "01"
                               "00"
-                              "0000" MUSTER_HEX "0003"
+                              "0000" MUSTER_HEX "0004"
                               "04"
                               "02"
                               "0005"
@@ -248,7 +248,7 @@ static void another_version_still_says_who_it_is(void **state)
     (void)state;
     assert_int_equal(mst_wire_get(&r, &got), MUSTER_OK);
     assert_int_equal(got.kind, MST_HELLO);
-    assert_int_equal(got.side.wire, 3);
+    assert_int_equal(got.side.wire, 4);
     assert_int_equal(got.side.word, 4);
     assert_int_equal(got.side.order, 2);
     assert_span(got.side.build, (mst_span)SPAN("9.9.9"));

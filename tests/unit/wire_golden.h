@@ -10,7 +10,7 @@
     }
 #define SIDE                                                                   \
     {                                                                          \
-        2, 8, 1, SPAN("0.1.0")                                                 \
+        3, 8, 1, SPAN("0.1.0")                                                 \
     }
 
 /* Written down from the description at the head of wire.h. */
@@ -21,7 +21,7 @@ typedef struct golden {
 
 #define MUSTER_HEX "6d7573746572"
 #define SIDE_HEX                                                               \
-    MUSTER_HEX "0002"                                                          \
+    MUSTER_HEX "0003"                                                          \
                "08"                                                            \
                "01"                                                            \
                "0005"                                                          \
@@ -269,12 +269,13 @@ static const golden vectors[] = {
      "00"
      "0000"
      "0000000000000005"},
-    {{.kind = MST_CREDIT, .credit = 524288},
-     "00000008"
+    {{.kind = MST_CREDIT, .credit = 524288, .depth = 65},
+     "0000000a"
      "0b"
      "00"
      "0000"
-     "00080000"},
+     "00080000"
+     "0041"},
     {{.kind = MST_STOP, .mode = MST_STOP_NOW},
      "00000005"
      "0c"
