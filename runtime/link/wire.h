@@ -92,7 +92,8 @@
  * in it as usual; whoever had it all passes this one over. A CALL to a local
  * child with flag 16 has its payload in shared memory (runtime/bulk/segment.h):
  * transfer u64, a number for this use, and seal u8, the segment's place, stand
- * behind `total`; GOT with that number gives it back.
+ * behind `total`; GOT with that number gives it back, with count 0 where the
+ * child has nothing mapped at that place.
  *
  * Resume: both sides count the messages behind the first WELCOME; HELLO,
  * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message
