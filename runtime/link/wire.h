@@ -47,7 +47,8 @@
  *   CHUNK      both: id u64, offset u64, bytes
  *   ABORT      both: id u64; the rest of that payload will not come. flag 1: of
  *              a bulk transfer; it comes again by CALL or RESULT with flag 8,
- *              unless it is complete
+ *              unless it is complete. From the manager, without it: of a
+ *              call that the worker made, for which there is no memory
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top
