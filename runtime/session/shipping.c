@@ -118,10 +118,14 @@ static bool take_in(muster *m, mst_shipment *s, muster_error *err)
     if (is_blob(s)) /* for handlers here */
         rc = mst_blobs_put(&m->blobs, &body, err);
     mst_payload_unref(&body);
-    if (rc == MUSTER_OK && tsearch(s, &m->by_name, by_name) == NULL)
-        rc = mst_fail(err, MUSTER_ENOMEM, "no memory for %s", s->name);
     if (rc != MUSTER_OK)
         return false;
+    if (tsearch(s, &m->by_name, by_name) == NULL) {
+        if (is_blob(s))
+            mst_blobs_drop(&m->blobs, s->name, strlen(s->name));
+        mst_fail(err, MUSTER_ENOMEM, "no memory for %s", s->name);
+        return false;
+    }
     s->serial = ++m->last_serial;
     TAILQ_INSERT_TAIL(&m->shipments, s, link);
     return true;

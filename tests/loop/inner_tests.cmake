@@ -9,6 +9,7 @@ foreach(name it_inner it_blobs it_channels it_interrupt)
     endif()
 endforeach()
 target_link_options(it_inner PRIVATE LINKER:--wrap=pthread_create)
+target_link_options(it_blobs PRIVATE LINKER:--wrap=tsearch)
 loop_test(it_blobs_shared 60)
 target_sources(it_blobs_shared PRIVATE
     ../support/bulk_rig.c ../support/relay.c)
