@@ -9,7 +9,8 @@
 /* The request is not read any more. */
 static void drop_body(mst_worker *w, mst_task *task)
 {
-    const mst_record got = {.kind = MST_GOT, .transfer = task->use, .count = 1};
+    const mst_record got = {
+        .kind = MST_GOT, .transfer = task->use, .count = task->body != NULL};
 
     if (task->use == 0) {
         mst_pool_free(w->pool, task->body);

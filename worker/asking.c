@@ -190,8 +190,13 @@ void mst_asking_abort(mst_worker *w, const mst_record *r)
 {
     muster_future *f = find(w, r->id);
 
-    if (f != NULL && (r->flags & MST_FLAG_AGAIN) != 0)
+    if (f == NULL)
+        return;
+    if ((r->flags & MST_FLAG_AGAIN) != 0)
         mst_incoming_abort(&f->in);
+    else
+        finish_text(f, MUSTER_ENOMEM,
+                    "the manager has no memory for another call");
 }
 
 /* It was here already, and comes again by the lane. */

@@ -156,6 +156,7 @@ MUSTER_API void muster_future_interrupt(muster_future *future,
  * Success: it will be called exactly once, at the latest during muster_close.
  * Errors:  MUSTER_EINVAL   the future has a callback already
  *          MUSTER_ECLOSED  after muster_close
+ *          MUSTER_ENOMEM   there is no thread to call it on
  */
 typedef void (*muster_future_fn)(void *arg, muster_future *future);
 MUSTER_API muster_err muster_future_then(muster_future *future,

@@ -327,8 +327,9 @@ void mst_flow_drop(mst_flow *flow);
 /* For the lane: `out` is in shared memory now; false: it goes another way. */
 bool mst_share_begin(mst_carrier *carrier, const mst_out *out,
                      mst_record *record);
-/* The child gave it back. False: it was no use of shared memory. */
-bool mst_share_got(mst_carrier *carrier, uint64_t number);
+/* The child gave it back; `mapped`: it has the place of it for others. False:
+ * it was no use of shared memory. */
+bool mst_share_got(mst_carrier *carrier, uint64_t number, bool mapped);
 void mst_share_fini(mst_carrier *carrier); /* the lane ends */
 void mst_share_gone(void *bulk, unsigned place);
 

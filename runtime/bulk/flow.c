@@ -137,7 +137,8 @@ bool mst_carrier_got(mst_carrier *carrier, const mst_record *record)
 {
     mst_flow *flow = find(carrier, record->transfer);
 
-    if (flow == NULL && mst_share_got(carrier, record->transfer))
+    if (flow == NULL &&
+        mst_share_got(carrier, record->transfer, record->count > 0))
         return true;
     if (flow == NULL) /* it was dropped meanwhile */
         return record->transfer <= carrier->last_out;

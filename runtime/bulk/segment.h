@@ -12,7 +12,8 @@
  *
  * A CALL with MST_FLAG_SHARED says which segment has its payload, and a number
  * for this use of it; GOT with that number gives it back. A child that has a
- * segment can also read what is put there for others later.
+ * segment can also read what is put there for others later; where it could not
+ * map it, GOT says so, and the next call comes with the memfd again.
  *
  * What a child keeps for longer, a blob, is not copied into a segment. It lies
  * in shared memory of its own from the beginning (payload.h), which nobody can

@@ -112,13 +112,29 @@ static void end(mst_carrier *carrier, mst_use *use, bool tainted)
     give_back(carrier, place, tainted);
 }
 
-bool mst_share_got(mst_carrier *carrier, uint64_t number)
+/* The child could not map it: the next call tries again, but not while others
+ * that are there may read it. */
+static void not_mapped(mst_carrier *carrier, unsigned place)
+{
+    const mst_use *use;
+
+    LIST_FOREACH(use, &carrier->uses, link)
+    if (use->place == place)
+        return;
+    carrier->known &= ~(1u << place);
+}
+
+bool mst_share_got(mst_carrier *carrier, uint64_t number, bool mapped)
 {
     mst_use *use;
 
     LIST_FOREACH(use, &carrier->uses, link)
     if (use->number == number) {
+        const unsigned place = use->place;
+
         end(carrier, use, false);
+        if (!mapped)
+            not_mapped(carrier, place);
         return true;
     }
     return false;

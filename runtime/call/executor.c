@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -36,7 +37,7 @@ static bool next_depth(mst_executor *x, unsigned *depth)
 
 static void *thread(void *arg);
 
-/* One more thread. Without memory for it the jobs wait for those there are. */
+/* With the errno of the system where that cannot be. */
 static int add_thread(mst_executor *x)
 {
     int rc;
@@ -58,19 +59,57 @@ static int add_thread(mst_executor *x)
     return rc;
 }
 
-/* A place or a job is there: start somebody for it, or say whom to wake. */
+static mst_job *take_first(mst_executor *x, unsigned depth)
+{
+    mst_job *job = STAILQ_FIRST(&x->queues[depth]);
+
+    STAILQ_REMOVE_HEAD(&x->queues[depth], next);
+    x->nqueued--;
+    x->held = false;
+    return job;
+}
+
+/* No thread there is will take a job of this depth: all wait, and one of them
+ * perhaps for it, as one waits for those only that are deeper than itself. */
+static bool is_stuck(const mst_executor *x, unsigned depth)
+{
+    if (x->nrunning > 0 || x->nstarting > 0)
+        return false;
+    for (unsigned d = 0; d < depth; d++)
+        if (x->begun[d] > 0)
+            return true;
+    return x->nbegun == 0; /* or there are none at all */
+}
+
+static void refuse(mst_executor *x, mst_job *job, int sys)
+{
+    muster_error err;
+
+    (void)mst_fail_sys(&err, sys, "no thread to run handler %.128s", job->name);
+    memcpy(job->ctx.text, err.text, sizeof(job->ctx.text));
+    job->code = MUSTER_ENOMEM;
+    mst_loop_post(x->loop, &job->done, false);
+}
+
+/* A place or a job is there: start somebody for it, or say whom to wake. Where
+ * no more threads are to be had, jobs wait for those there are, or fail. */
 static pthread_cond_t *offer(mst_executor *x)
 {
     unsigned depth;
+    int rc;
 
     if (x->nreturning > 0 && x->nrunning < x->nplaces)
         return &x->place;
-    if (x->stop || !next_depth(x, &depth))
-        return NULL;
-    if (x->nidle > 0)
-        return &x->work;
-    if (x->nrunning + x->nstarting < x->nplaces)
-        (void)add_thread(x);
+    while (!x->stop && next_depth(x, &depth)) {
+        if (x->nidle > 0)
+            return &x->work;
+        if (x->nrunning + x->nstarting >= x->nplaces)
+            return NULL;
+        rc = add_thread(x);
+        if (rc == 0 || !is_stuck(x, depth))
+            return NULL;
+        refuse(x, take_first(x, depth), rc);
+    }
     return NULL;
 }
 
@@ -113,11 +152,8 @@ static void enter(void *arg)
 static void run_one(mst_executor *x, unsigned depth, bool soon)
 {
     const mst_wait_calls waits = {leave, enter, x};
-    mst_job *job = STAILQ_FIRST(&x->queues[depth]);
+    mst_job *job = take_first(x, depth);
 
-    STAILQ_REMOVE_HEAD(&x->queues[depth], next);
-    x->nqueued--;
-    x->held = false;
     job->thread = pthread_self();
     job->begun = true;
     job->begun_ms = mst_now_ms();

@@ -8,7 +8,9 @@
  * No deadlock: of each depth only so many have begun at a time (MST_BEGUN, or
  * the places if they are more), and a handler waits only for calls that are
  * deeper than itself, down to MST_DEPTH_MAX. So the deepest ones always find a
- * place, and after them the others.
+ * place, and after them the others. That takes a thread for each that waits:
+ * where no more are to be had, a job that one of them may wait for fails with
+ * MUSTER_ENOMEM.
  */
 #ifndef MST_EXECUTOR_H
 #define MST_EXECUTOR_H
@@ -70,7 +72,8 @@ typedef struct mst_executor {
 } mst_executor;
 
 /* Begin with `nplaces`; as many threads are started now, more when handlers
- * wait. They report to `loop`. */
+ * wait. They report to `loop`. On failure it can be used as well: each job
+ * tries again to have a thread. */
 muster_err mst_executor_start(mst_executor *x, mst_loop *loop, unsigned nplaces,
                               const mst_thread_calls *calls, muster_error *err);
 

@@ -48,7 +48,8 @@
  *   CHUNK      both: id u64, offset u64, bytes
  *   ABORT      both: id u64; the rest of that payload will not come. flag 1: of
  *              a bulk transfer; it comes again by CALL or RESULT with flag 8,
- *              unless it is complete
+ *              unless it is complete. From the manager, without it: of a
+ *              call that the worker made, for which there is no memory
  *   CANCEL     both: id u64; nobody waits for that result any more. A
  *              worker gets its RESULT all the same
  *   CREDIT     both: bytes u32 that may be sent on top, depth u16: in which
@@ -101,7 +102,8 @@
  * in it as usual; whoever had it all passes this one over. A CALL to a local
  * child with flag 16 has its payload in shared memory (runtime/bulk/segment.h):
  * transfer u64, a number for this use, and seal u8, the segment's place, stand
- * behind `total`; GOT with that number gives it back.
+ * behind `total`; GOT with that number gives it back, with count 0 where the
+ * child has nothing mapped at that place.
  *
  * Resume: both sides count the messages behind the first WELCOME; HELLO,
  * WELCOME, REFUSE and GOAWAY are not of them. Who sends keeps each message

@@ -289,6 +289,21 @@ static void expect(mst_member *w, mst_errand *e, const mst_record *r)
     mst_pipe_resume(&w->carrier.pipe);
 }
 
+/* There is no memory to hold it: it ends here, and its rest is not wanted. */
+static void refuse(mst_member *w, const mst_record *r)
+{
+    const mst_record abort = {.kind = MST_ABORT, .id = r->id};
+
+    if ((r->flags & MST_FLAG_BULK) == 0) {
+        mst_assembly_forget(&w->lane.in, r->id);
+    } else if (!mst_incoming_refuse(&w->carrier, r)) {
+        broken(w, "a bulk transfer that is none");
+        return;
+    }
+    mst_lane_put(&w->lane, &abort);
+    mst_pipe_resume(&w->carrier.pipe);
+}
+
 void mst_errand_call(mst_member *w, const mst_record *r)
 {
     const bool apart = (r->flags & MST_FLAG_BULK) != 0;
@@ -314,8 +329,7 @@ void mst_errand_call(mst_member *w, const mst_record *r)
     mst_link_dirty(w);
     e = place == MUSTER_OK ? errand_create(w, r) : NULL;
     if (e == NULL) {
-        mst_member_event(w, MST_EV_FAILED,
-                         "no memory for a call that worker %u made", w->rank);
+        refuse(w, r);
         return;
     }
     if (apart) {

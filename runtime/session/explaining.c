@@ -104,6 +104,6 @@ void mst_explain(muster *m, uint32_t first, uint32_t n, bool over)
         put(notice->text, &at, ", %u %s", g.n[i], g.what[i]);
     if (g.others > 0)
         put(notice->text, &at, ", %u others", g.others);
-    if (!mst_notify_post(&m->notify, &notice->notice, &full))
+    if (mst_notify_post(&m->notify, &notice->notice, &full) != MUSTER_OK)
         mst_free(notice);
 }

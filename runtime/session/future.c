@@ -53,18 +53,15 @@ static void run_callback(mst_notice *notice, void *arg)
     unref(f);
 }
 
-/* The outcome and a callback are both there; the caller's reference goes. */
-static void tell(muster_future *f)
+/* The outcome and a callback are both there. On success the callback's
+ * reference goes with it. */
+static muster_err tell(muster_future *f)
 {
     bool full;
 
     f->notice.run = run_callback;
     f->notice.bytes = 0;
-    if (!mst_notify_post(&f->m->notify, &f->notice, &full)) {
-        mst_log_line(&f->m->log, MUSTER_LOG_ERROR, "CALLBACK-DROPPED",
-                     "no thread for callbacks");
-        unref(f);
-    }
+    return mst_notify_post(&f->m->notify, &f->notice, &full);
 }
 
 static void inherit(muster_future *f)
@@ -95,8 +92,11 @@ static void call_done(mst_call *call)
     if (callback)
         f->told = true;
     pthread_mutex_unlock(&loop->lock);
-    if (callback)
-        tell(f);
+    if (callback && tell(f) != MUSTER_OK) {
+        mst_log_line(&f->m->log, MUSTER_LOG_ERROR, "CALLBACK-DROPPED",
+                     "no thread for callbacks");
+        unref(f);
+    }
     if (f->heir != NULL)
         inherit(f);
     unref(f);
@@ -322,30 +322,40 @@ void muster_future_interrupt(muster_future *f, int64_t signal_ms,
         unref(f);
 }
 
+/* It is not called: there is nobody to do that any more. */
+static void take_callback_back(muster_future *f)
+{
+    mst_loop *loop = &f->m->loop;
+
+    pthread_mutex_lock(&loop->lock);
+    f->fn = NULL;
+    f->told = false;
+    pthread_mutex_unlock(&loop->lock);
+    unref(f);
+}
+
 muster_err muster_future_then(muster_future *f, muster_future_fn fn, void *arg)
 {
     mst_loop *loop = &f->m->loop;
+    muster_err rc = MUSTER_OK;
     bool now;
 
-    if (fn == NULL)
-        return MUSTER_EINVAL;
     pthread_mutex_lock(&loop->lock);
-    if (f->fn != NULL || f->m->notify.stop) {
-        const bool twice = f->fn != NULL;
-
+    if (fn == NULL || f->fn != NULL) {
         pthread_mutex_unlock(&loop->lock);
-        return twice ? MUSTER_EINVAL : MUSTER_ECLOSED;
+        return MUSTER_EINVAL;
     }
     f->fn = fn;
     f->arg = arg;
     atomic_fetch_add(&f->refs, 1);
-    now = f->await.done;
-    if (now)
-        f->told = true;
+    now = f->await.done; /* after the end of the runtime it always is */
+    f->told = now;
     pthread_mutex_unlock(&loop->lock);
     if (now)
-        tell(f);
-    return MUSTER_OK;
+        rc = tell(f);
+    if (rc != MUSTER_OK)
+        take_callback_back(f);
+    return rc;
 }
 
 void muster_future_destroy(muster_future **future)

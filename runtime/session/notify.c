@@ -39,16 +39,23 @@ static void *thread(void *arg)
     return NULL;
 }
 
-bool mst_notify_post(mst_notify *n, mst_notice *notice, bool *full)
+/* With the lock held. */
+static muster_err may_post(mst_notify *n)
 {
-    bool ok = true;
+    if (n->stop)
+        return MUSTER_ECLOSED;
+    if (!n->started)
+        n->started = pthread_create(&n->thread, NULL, thread, n) == 0;
+    return n->started ? MUSTER_OK : MUSTER_ENOMEM;
+}
+
+muster_err mst_notify_post(mst_notify *n, mst_notice *notice, bool *full)
+{
+    muster_err rc;
 
     pthread_mutex_lock(&n->lock);
-    if (!n->started) {
-        ok = !n->stop && pthread_create(&n->thread, NULL, thread, n) == 0;
-        n->started = ok;
-    }
-    if (ok) {
+    rc = may_post(n);
+    if (rc == MUSTER_OK) {
         n->bytes += notice->bytes;
         n->full = n->full || n->bytes > HIGH_BYTES;
         STAILQ_INSERT_TAIL(&n->queue, notice, link);
@@ -56,7 +63,7 @@ bool mst_notify_post(mst_notify *n, mst_notice *notice, bool *full)
     }
     *full = n->full;
     pthread_mutex_unlock(&n->lock);
-    return ok;
+    return rc;
 }
 
 void mst_notify_stop(mst_notify *n)

@@ -35,9 +35,10 @@ void mst_notify_init(mst_notify *n, void (*drained)(void *arg), void *arg);
 void mst_notify_stop(mst_notify *n);
 void mst_notify_fini(mst_notify *n);
 
-/* Any thread. False: no thread could be started; the notice stays yours.
- * *full tells whether the sink cannot follow. */
-bool mst_notify_post(mst_notify *n, mst_notice *notice, bool *full);
+/* Any thread. MUSTER_ECLOSED: it is being stopped; MUSTER_ENOMEM: no thread
+ * could be started; the notice stays yours. *full tells whether the sink cannot
+ * follow. */
+muster_err mst_notify_post(mst_notify *n, mst_notice *notice, bool *full);
 
 /* Is this that thread? */
 bool mst_notify_here(const mst_notify *n);

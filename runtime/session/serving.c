@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
-#include "base/fail.h"
 #include "session/session.h"
 
 typedef struct mst_served {
@@ -102,17 +101,16 @@ static void job_done(mst_cmd *cmd, void *arg)
         deliver(s);
 }
 
-static muster_err start_threads(muster *m, muster_error *err)
+/* Those that cannot be had now are tried for by each call. */
+static void start_threads(muster *m)
 {
     static const mst_thread_calls none = {NULL, NULL, NULL};
-    muster_err rc;
 
     if (m->has_executor)
-        return MUSTER_OK;
-    rc = mst_executor_start(&m->executor, &m->loop, m->options.serve_threads,
-                            &none, err);
-    m->has_executor = true; /* those that were started are to be joined */
-    return rc;
+        return;
+    (void)mst_executor_start(&m->executor, &m->loop, m->options.serve_threads,
+                             &none, NULL);
+    m->has_executor = true;
 }
 
 /* The request stays while the handler runs, even when the caller is gone. */
@@ -129,7 +127,6 @@ void mst_serve(muster *m, mst_call *call)
 {
     static const max_align_t empty;
     mst_served *s = mst_pool_alloc(m->pool, sizeof(*s) + call->name_len + 1);
-    muster_error err;
 
     if (s != NULL) {
         memset(s, 0, sizeof(*s));
@@ -162,11 +159,7 @@ void mst_serve(muster *m, mst_call *call)
                                .until_ms = call->until_ms}};
     s->job.result.pool = m->pool;
     TAILQ_INSERT_TAIL(&m->served, s, link);
-    if (start_threads(m, &err) != MUSTER_OK) {
-        served_free(s);
-        mst_call_finish(call, err.code, "%s", err.text);
-        return;
-    }
+    start_threads(m);
     call->server = s;
     call->off = let_go;
     mst_executor_submit(&m->executor, &s->job, false);

@@ -118,10 +118,14 @@ static bool take_in(muster *m, mst_shipment *s, muster_error *err)
     if (is_blob(s)) /* for handlers here */
         rc = mst_blobs_put(&m->blobs, &body, err);
     mst_payload_unref(&body);
-    if (rc == MUSTER_OK && tsearch(s, &m->by_name, by_name) == NULL)
-        rc = mst_fail(err, MUSTER_ENOMEM, "no memory for %s", s->name);
     if (rc != MUSTER_OK)
         return false;
+    if (tsearch(s, &m->by_name, by_name) == NULL) {
+        if (is_blob(s))
+            mst_blobs_drop(&m->blobs, s->name, strlen(s->name));
+        mst_fail(err, MUSTER_ENOMEM, "no memory for %s", s->name);
+        return false;
+    }
     s->serial = ++m->last_serial;
     TAILQ_INSERT_TAIL(&m->shipments, s, link);
     return true;
@@ -175,7 +179,8 @@ static void begin_ship(mst_cmd *cmd, void *arg)
         mst_group_begin(cmd, arg);
 }
 
-/* One that is joining may have it already. */
+typedef TAILQ_HEAD(drops, mst_call) drops;
+
 static void posted(mst_call *call)
 {
     mst_payload_unref(&call->payload);
@@ -183,24 +188,61 @@ static void posted(mst_call *call)
     mst_free(call);
 }
 
-static void drop_on(mst_member *w, mst_payload *name)
+/* One that is joining may have a blob already. */
+static bool may_have_it(const mst_member *w)
+{
+    return w->bound && !mst_member_takes(w) && w->state != MUSTER_LEAVING;
+}
+
+static bool add_drop(drops *all, mst_payload *name)
 {
     mst_call *call = mst_calloc(1, sizeof(*call));
 
-    if (call == NULL) {
-        mst_member_event(w, MST_EV_FAILED,
-                         "no memory to tell worker %u "
-                         "that a blob is dropped",
-                         w->rank);
-        return;
-    }
+    if (call == NULL)
+        return false;
     call->payload = mst_payload_ref(name);
     call->name = MST_BUILTIN_DROP;
     call->name_len = sizeof(MST_BUILTIN_DROP) - 1;
     call->until_ms = MST_NEVER;
     call->count = 1;
     call->done = posted;
-    mst_call_begin_on(w, call);
+    TAILQ_INSERT_TAIL(all, call, of_member);
+    return true;
+}
+
+static mst_call *take_drop(drops *all)
+{
+    mst_call *call = TAILQ_FIRST(all);
+
+    if (call != NULL)
+        TAILQ_REMOVE(all, call, of_member);
+    return call;
+}
+
+/* A call for each that is joining, before anything is changed. */
+static bool make_drops(const muster *m, drops *all, mst_payload *name)
+{
+    mst_call *call;
+    bool ok = true;
+
+    TAILQ_INIT(all);
+    for (uint32_t i = 0; ok && i < m->nmembers; i++)
+        ok = !may_have_it(m->members[i]) || add_drop(all, name);
+    while (!ok && (call = take_drop(all)) != NULL)
+        posted(call);
+    return ok;
+}
+
+static muster_err check_drop(const muster *m, mst_group *g, drops *all,
+                             const mst_shipment *old)
+{
+    if (old == NULL && !m->closing)
+        return mst_fail(&g->error, MUSTER_ENOENT, "there is no blob %s",
+                        g->ship->name);
+    if (!make_drops(m, all, g->payload))
+        return mst_fail(&g->error, MUSTER_ENOMEM, "no memory to drop blob %s",
+                        g->ship->name);
+    return MUSTER_OK;
 }
 
 static void begin_drop(mst_cmd *cmd, void *arg)
@@ -208,19 +250,18 @@ static void begin_drop(mst_cmd *cmd, void *arg)
     mst_group *g = MST_OF(mst_group, cmd, cmd);
     muster *m = (muster *)arg;
     mst_shipment *old = known(m, g->ship);
+    drops all;
 
-    if (old == NULL && !m->closing) {
-        g->rc = mst_fail(&g->error, MUSTER_ENOENT, "there is no blob %s",
-                         g->ship->name);
+    g->rc = check_drop(m, g, &all, old);
+    if (g->rc != MUSTER_OK) {
         mst_loop_done(&m->loop, &g->await);
         return;
     }
     if (old != NULL)
         take_out(m, old);
     for (uint32_t i = 0; i < m->nmembers; i++)
-        if (m->members[i]->bound && !mst_member_takes(m->members[i]) &&
-            m->members[i]->state != MUSTER_LEAVING)
-            drop_on(m->members[i], g->payload);
+        if (may_have_it(m->members[i]))
+            mst_call_begin_on(m->members[i], take_drop(&all));
     if (!m->closing && m->spent == NULL && atomic_load(&m->nready) == 0)
         mst_loop_done(&m->loop, &g->await);
     else

@@ -47,7 +47,7 @@ static void post(muster *m, mst_notice *notice)
 {
     bool full;
 
-    if (!mst_notify_post(&m->notify, notice, &full)) {
+    if (mst_notify_post(&m->notify, notice, &full) != MUSTER_OK) {
         mst_log_line(&m->log, MUSTER_LOG_ERROR, "NOTICE-DROPPED",
                      "no thread for callbacks");
         mst_free(notice);

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,23 @@ static int blob_here(muster_ctx *ctx, const void *in, size_t len,
     return muster_out_printf(out, "%zu %.*s", n, (int)n, data);
 }
 MUSTER_HANDLER(blob_here);
+
+static atomic_int until_no_node; /* 1: the next one has no memory */
+
+/* The linker puts it before the one of the system. */
+void *__real_tsearch(const void *key, void **root,
+                     int (*order)(const void *a, const void *b));
+void *__wrap_tsearch(const void *key, void **root,
+                     int (*order)(const void *a, const void *b));
+
+void *__wrap_tsearch(const void *key, void **root,
+                     int (*order)(const void *a, const void *b))
+{
+    if (atomic_load(&until_no_node) > 0 &&
+        atomic_fetch_sub(&until_no_node, 1) == 1)
+        return NULL;
+    return __real_tsearch(key, root, order);
+}
 
 static rig *up(uint32_t n)
 {
@@ -219,6 +237,26 @@ static void many_come_and_go(void **state)
     rig_down(&r);
 }
 
+/* Neither where handlers here look nor where it is kept for workers. */
+static void a_put_without_memory_leaves_nothing(void **state)
+{
+    rig *r = up(1);
+
+    (void)state;
+    for (int i = 1; i <= 2; i++) {
+        atomic_store(&until_no_node, i);
+        assert_code(muster_put(r->m, "a", "first", 5, &r->err), MUSTER_ENOMEM,
+                    r->err);
+        assert_int_equal(atomic_load(&until_no_node), 0);
+        assert_blob(r, 0, "a", NULL);
+        assert_blob(r, 1, "a", NULL);
+    }
+    put(r, "a", "second");
+    assert_blob(r, 0, "a", "6 second");
+    assert_blob(r, 1, "a", "6 second");
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +268,7 @@ int main(void)
         rig_test(without_workers_it_is_kept_for_later),
         rig_test(a_lost_worker_does_not_fail_a_put),
         rig_test(a_put_that_fails_leaves_nothing),
+        rig_test(a_put_without_memory_leaves_nothing),
         rig_test(many_come_and_go),
     };
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "session/session.h"
@@ -220,6 +221,30 @@ static void children_read_where_it_was_put(void **state)
     }
     assert_int_equal(bulk_figures_of(r, 1).segments, 1);
     assert_int_equal(bulk_figures_of(r, 1).flows, 0);
+    rig_down(&r);
+}
+
+/* The call fails, and the next one has what it needs. */
+static void a_child_that_cannot_map_it_is_told_again(void **state)
+{
+    const size_t len = 2 * RIG_MIB;
+    unsigned char *data = bulk_bytes(len, 1);
+    rig *r = up_sharing(1);
+    struct rlimit old, low;
+
+    (void)state;
+    assert_int_equal(prlimit(rig_pid(r, 1), RLIMIT_NOFILE, NULL, &old), 0);
+    low = (struct rlimit){3, old.rlim_max}; /* for no descriptor more */
+    assert_int_equal(prlimit(rig_pid(r, 1), RLIMIT_NOFILE, &low, NULL), 0);
+    assert_code(muster_call(r->m, 1, "sum", data, len, 0, NULL, &r->err),
+                MUSTER_ENOMEM, r->err);
+    assert_words(r->err.text, "worker 1", "no memory", "2097152");
+    assert_int_equal(prlimit(rig_pid(r, 1), RLIMIT_NOFILE, &old, NULL), 0);
+    wait_until_unused(r);
+    bulk_assert_mirrors(r, 1, len);
+    wait_until_unused(r);
+    assert_int_equal(bulk_figures_of(r, 1).segments, 1); /* the same */
+    free(data);
     rig_down(&r);
 }
 
@@ -464,6 +489,7 @@ int main(void)
         rig_test(a_large_blob_also_for_who_comes_late),
         rig_test(from_worker_to_worker),
         rig_test(children_read_where_it_was_put),
+        rig_test(a_child_that_cannot_map_it_is_told_again),
         rig_test(more_than_is_shared),
         rig_test(a_reader_that_is_lost),
         rig_test(large_and_small_begin_in_their_order),

@@ -2,7 +2,9 @@
  * themselves, and what becomes of them. */
 #include "rig.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +101,23 @@ static int map_below(muster_ctx *ctx, const void *in, size_t len,
                            : muster_fail(ctx, 1, "%s", err.text);
 }
 MUSTER_HANDLER(map_below);
+
+/* ------------------------------------------------------ a limit of threads */
+
+static atomic_bool no_threads;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*fn)(void *arg), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*fn)(void *arg), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+                          void *(*fn)(void *arg), void *arg)
+{
+    return atomic_load(&no_threads)
+               ? EAGAIN
+               : __real_pthread_create(thread, attr, fn, arg);
+}
 
 /* ----------------------------------------------------------------- rig -- */
 
@@ -416,6 +435,28 @@ static void a_future_is_a_result(void **state)
     rig_down(&r);
 }
 
+/* The first call of the manager, and each one until there is a thread for it.
+ */
+static void a_manager_without_threads_says_so(void **state)
+{
+    rig *r = up(1, 1);
+
+    (void)state;
+    atomic_store(&no_threads, true);
+    for (int i = 0; i < 2; i++) {
+        assert_code(rig_call(r, 0, "triple", "5", 0), MUSTER_ENOMEM, r->err);
+        assert_words(r->err.text, "no thread", "triple");
+    }
+    /* its worker is told as well */
+    assert_code(rig_call(r, 1, "pass", "0 triple 5", 0), MUSTER_EREMOTE,
+                r->err);
+    assert_words(r->err.text, "no thread", "triple");
+    atomic_store(&no_threads, false);
+    assert_answer(r, 0, "triple", "5", "15");
+    assert_answer(r, 1, "pass", "0 triple 5", "15");
+    rig_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +477,7 @@ int main(void)
         rig_test(closing_ends_inner_calls),
         rig_test(removing_waits_for_inner_calls),
         rig_test(a_future_is_a_result),
+        rig_test(a_manager_without_threads_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <muster/worker.h>
+
 #include "base/alloc.h"
 #include "forked.h"
 #include "rig.h"
@@ -295,6 +297,57 @@ static muster_err do_small(muster *m, muster_error *err)
     return rc;
 }
 
+/* ------------------------------------------------- calls of a worker's own */
+
+static unsigned char request[5 << 20]; /* begins with the rank, 0 here */
+static size_t request_len;
+
+static int mirror(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
+{
+    (void)ctx;
+    return muster_out_write(out, in, len);
+}
+MUSTER_HANDLER(mirror);
+
+static muster_err do_inner(muster *m, muster_error *err)
+{
+    return muster_call(m, 1, "mirror_on", request, request_len, 3000, NULL,
+                       err);
+}
+
+/* For want of memory here no worker is lost. */
+static void inner_by(const char *bulk, size_t len)
+{
+    muster_options o = rig_options();
+    muster_error err = {0};
+    muster_info info;
+    muster *m = NULL;
+
+    o.bulk = bulk;
+    request_len = len;
+    forked_check(muster_open(&o, &m, &err) == MUSTER_OK &&
+                     muster_launch(m, 2, 0, NULL, &err) == MUSTER_OK &&
+                     muster_module_ship(m, RIG_HANDLERS, &err) == MUSTER_OK &&
+                     muster_module_ship(m, BULK_HANDLERS, &err) == MUSTER_OK,
+                 "up: %s", err.text);
+    sweep("inner call", 24, do_inner, m);
+    sweep("inner call again", 24, do_inner, m); /* tables have room now */
+    muster_worker_info(m, 1, &info, &err);
+    forked_check(info.state == MUSTER_READY,
+                 "by %s, %zu bytes: the worker is %s", bulk, len,
+                 muster_state_name(info.state));
+    muster_close(&m);
+}
+
+static int sweep_inner(void *arg)
+{
+    (void)arg;
+    inner_by("auto", 100);
+    inner_by("auto", 200000);
+    inner_by("off", sizeof(request));
+    return 0;
+}
+
 /* While a large result waits for credit in the worker, which has to forget it
  * when we have forgotten the link. */
 static int sweep_results(void *arg)
@@ -380,6 +433,12 @@ static void in_results(void **state)
     forked_run(sweep_results, NULL, 40000);
 }
 
+static void in_inner_calls(void **state)
+{
+    (void)state;
+    forked_run(sweep_inner, NULL, 40000);
+}
+
 static void in_close(void **state)
 {
     (void)state;
@@ -391,7 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         rig_test(in_open),       rig_test(in_launch),  rig_test(in_calls),
         rig_test(in_broadcasts), rig_test(in_remove),  rig_test(in_lost),
-        rig_test(in_close),      rig_test(in_results),
+        rig_test(in_close),      rig_test(in_results), rig_test(in_inner_calls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

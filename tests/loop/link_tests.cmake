@@ -55,6 +55,9 @@ foreach(name it_bulk it_bulk_port)
         BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
     add_dependencies(${name} bulk_handlers)
 endforeach()
+target_compile_definitions(it_nomem PRIVATE
+    BULK_HANDLERS="$<TARGET_FILE:bulk_handlers>")
+add_dependencies(it_nomem bulk_handlers)
 add_executable(nomem_worker ../support/nomem_worker.c)
 target_include_directories(nomem_worker PRIVATE
     ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/runtime)
