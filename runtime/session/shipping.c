@@ -225,7 +225,6 @@ static bool make_drops(const muster *m, drops *all, mst_payload *name)
     mst_call *call;
     bool ok = true;
 
-    TAILQ_INIT(all);
     for (uint32_t i = 0; ok && i < m->nmembers; i++)
         ok = !may_have_it(m->members[i]) || add_drop(all, name);
     while (!ok && (call = take_drop(all)) != NULL)
@@ -250,7 +249,7 @@ static void begin_drop(mst_cmd *cmd, void *arg)
     mst_group *g = MST_OF(mst_group, cmd, cmd);
     muster *m = (muster *)arg;
     mst_shipment *old = known(m, g->ship);
-    drops all;
+    drops all = TAILQ_HEAD_INITIALIZER(all);
 
     g->rc = check_drop(m, g, &all, old);
     if (g->rc != MUSTER_OK) {

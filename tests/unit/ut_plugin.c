@@ -275,7 +275,7 @@ static bool late; /* the next pidfd_open comes when the child has gone */
 int pidfd_open(pid_t pid, unsigned flags)
 {
     while (late && (kill(pid, 0) == 0 || errno != ESRCH))
-        usleep(1000);
+        poll(NULL, 0, 1);
     return (int)syscall(SYS_pidfd_open, pid, flags);
 }
 
@@ -313,7 +313,7 @@ static void one_that_failed_is_not_run_again_at_once(void **state)
 
 static void *stop_soon(void *arg)
 {
-    usleep(200000);
+    poll(NULL, 0, 200);
     atomic_store((atomic_bool *)arg, true);
     return NULL;
 }
