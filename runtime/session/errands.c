@@ -37,10 +37,8 @@ typedef struct mst_errand {
     char name[];
 } mst_errand;
 
-static void leave(mst_errand *e)
+static void leave(mst_member *w, mst_errand *e)
 {
-    mst_member *w = e->from;
-
     TAILQ_REMOVE(&w->errands, e, link);
     if (e->held)
         TAILQ_REMOVE(&w->held, e, of_held);
@@ -53,7 +51,7 @@ static void leave(mst_errand *e)
 static void errand_free(mst_errand *e)
 {
     if (e->from != NULL)
-        leave(e);
+        leave(e->from, e);
     mst_incoming_abort(&e->in);
     mst_pool_free(e->call.pool, e->body);
     mst_payload_unref(&e->call.payload);
@@ -409,7 +407,7 @@ void mst_errands_drop(mst_member *w)
 
     w->coming = NULL;
     while ((e = TAILQ_FIRST(&w->errands)) != NULL) {
-        leave(e);
+        leave(w, e);
         if (e->call.id == 0)
             errand_free(e);
         else if (!e->post) /* a post goes on, and its end frees it */
