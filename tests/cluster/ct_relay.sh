@@ -47,18 +47,19 @@ unsaid all 'RELAY-(UNREACHED|FAILED)'
 nothing_left
 
 say "and one of them is deleted"
-broadcasts some 120
+broadcasts some 60
 says some 60 '^spreading$'
 # the first of the chains, or the last: whoever it is
 pod=$(workers -o name | sed -n 2p)
 k delete "$pod" --grace-period=0 --force --wait=false >/dev/null 2>&1
 ends some 90
 ended some 0
-said some '^spread 12 MiB 120 times: [0-9]+ verified, [01] lost, 0 wrong$'
+said some '^spread 12 MiB 60 times: [0-9]+ verified, [01] lost, 0 wrong$'
 verified=$(sed -n 's/^spread .*: \([0-9]*\) verified.*/\1/p' "$work/some.log")
 check "the others have every byte each time: ${verified:-0}" \
-    [ "${verified:-0}" -ge 360 ]
-same "workers that are lost" "$(log some WORKER-LOST)" 1
-check "others pass it on" [ "$(relays some | wc -l)" -ge 200 ]
+    [ "${verified:-0}" -ge 180 ]
+ends=$(($(log some WORKER-LOST) + $(log some WORKER-DRAINS)))
+check "that one is lost, or drains: $ends" [ "$ends" -ge 1 ]
+check "others pass it on" [ "$(relays some | wc -l)" -ge 100 ]
 nothing_left
 finish
