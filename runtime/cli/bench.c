@@ -138,6 +138,8 @@ static int work(mst_bench *b, uint32_t n, const char *module)
     if (rc != MUSTER_OK)
         return failed(MST_CLI_WORK, rc, &err);
     b->first_s = (double)(atomic_load(&b->first_ns) - b->begun_ns) / 1e9;
+    if (b->first_s > b->all_s)
+        b->first_s = b->all_s; /* we heard of it late */
     return 0;
 }
 

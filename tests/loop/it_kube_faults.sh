@@ -101,12 +101,19 @@ many() {
 # The first answer is lost, and the Pod is there; the second is about a quota
 # that it has used up.
 refused_later() {
-    begin '{"lose": 1, "fail": [{"method": "POST", "path": "/pods", "after": 1,
+    begin '{"pods": "pending", "lose": 1, "fail": [
+        {"method": "POST", "path": "/pods", "after": 1,
         "status": 403, "reason": "Forbidden", "message":
         "pods \"x\" is forbidden: exceeded quota: few, used: pods=1"}]}'
     run -n 1 "$script" size
     expect 69 "refused later" "may not have been created" "exceeded quota"
     nothing_left "refused later"
+    # its worker came up meanwhile, which says that it was created
+    begin '{"lose": 1, "fail": [{"method": "POST", "path": "/pods", "after": 1,
+        "times": 99, "status": 503}]}'
+    run -n 1 "$script" wait
+    expect 0 "created after all" slept
+    nothing_left "created after all"
 }
 
 # While its Secret is being made the worker is given up: no Pod is made, and no

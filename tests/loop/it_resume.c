@@ -117,7 +117,8 @@ static struct {
     pthread_t thread;
     atomic_bool stop;
     bool acts;
-    uint32_t most_bytes, cuts;
+    uint32_t most_bytes;
+    atomic_uint cuts;
 } foe;
 
 /* Cuts after so many bytes, from one to most_bytes; each order of magnitude
@@ -137,7 +138,7 @@ static void *cut_on(void *arg)
             relay_cut(way);
         else
             relay_cut_after(way, 1 + chance(&x, below));
-        foe.cuts++;
+        atomic_fetch_add(&foe.cuts, 1);
         for (int i = 0; i < 100 * RIG_SLOW && !atomic_load(&foe.stop) &&
                         relay_connections(way) == before;
              i++)
@@ -151,9 +152,11 @@ static void foe_begins(uint32_t most_bytes)
 {
     atomic_store(&foe.stop, false);
     foe.most_bytes = most_bytes;
-    foe.cuts = 0;
+    atomic_store(&foe.cuts, 0);
     assert_int_equal(pthread_create(&foe.thread, NULL, cut_on, NULL), 0);
     foe.acts = true;
+    while (atomic_load(&foe.cuts) == 0) /* it is at work */
+        poll(NULL, 0, 1);
 }
 
 static void foe_stops(void)
@@ -168,8 +171,8 @@ static void foe_ends(const char *what, uint32_t n)
 {
     foe_stops();
     print_message("           %s: %u, cuts: %u, connections: %d\n", what, n,
-                  foe.cuts, relay_connections(way));
-    assert_true(foe.cuts > 1);
+                  atomic_load(&foe.cuts), relay_connections(way));
+    assert_true(atomic_load(&foe.cuts) > 0);
     assert_true(relay_connections(way) > (int)at.n);
 }
 

@@ -267,6 +267,7 @@ static void a_token_at_rest_is_kept_apart(void **state)
 typedef struct server {
     char dir[32], config[48];
     pid_t pid;
+    int out; /* what it says */
 } server;
 
 static void server_begin(server *s)
@@ -274,6 +275,7 @@ static void server_begin(server *s)
     const char *const argv[] = {"python3", API_SERVER, RIG_WORKER, s->dir,
                                 NULL};
     char line[64] = "";
+    size_t len = 0;
     int out[2];
     FILE *file;
 
@@ -290,8 +292,13 @@ static void server_begin(server *s)
         _exit(127);
     }
     close(out[1]);
-    assert_true(read(out[0], line, sizeof(line) - 1) > 0);
-    close(out[0]);
+    s->out = out[0];
+    while (strchr(line, '\n') == NULL) {
+        const ssize_t n = read(s->out, line + len, sizeof(line) - 1 - len);
+
+        assert_true(n > 0);
+        len += (size_t)n;
+    }
     snprintf(s->config, sizeof(s->config), "%s/config", s->dir);
     file = fopen(s->config, "we");
     assert_non_null(file);
@@ -310,6 +317,7 @@ static void server_end(server *s)
 
     kill(s->pid, SIGKILL);
     waitpid(s->pid, NULL, 0);
+    close(s->out);
     snprintf(command, sizeof(command), "rm -r %s", s->dir);
     assert_int_equal(system(command), 0);
 }

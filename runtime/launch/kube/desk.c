@@ -141,7 +141,8 @@ static void created(mst_fleet *f, mst_fleet_pod *p, const mst_call_pod *c)
     }
     if (p->state == MST_FLEET_CREATING)
         p->state = MST_FLEET_THERE;
-    if (c->rc != MUSTER_OK) { /* it may have been: it is deleted */
+    /* it may have been: it is deleted, unless its worker is here already */
+    if (c->rc != MUSTER_OK && !p->ready) {
         char text[MST_VERDICT_TEXT];
 
         snprintf(text, sizeof(text), "may not have been created: %.770s",
