@@ -252,12 +252,12 @@ MUSTER_API const char *muster_session(const muster *m);
  * SIGTERM, or its Pod is being deleted), has a successor: the same rank, the
  * next incarnation, all modules and blobs before its first call. Calls of the
  * one that was lost end with MUSTER_ELOST; calls to MUSTER_ANY wait for the
- * successor when there is nobody else. From the second in a
- * row on that did not live for 5 s, the next one waits, twice as long each
- * time, up to 30 s. When options.replace of them were started and one more
- * worker is lost, the run is over: every operation, outstanding or later, ends
- * with MUSTER_EQUORUM and says what was lost last (of a broadcast that is
- * outstanding, each part that was). Those that are removed are not replaced.
+ * successor when there is nobody else. From the second in a row on that did not
+ * live for 5 s, the next one waits, twice as long each time, up to 30 s. When
+ * options.replace of them were started and one more worker is lost, the run is
+ * over: every operation, outstanding or later, ends with MUSTER_EQUORUM and
+ * says what was lost last (of a broadcast that is outstanding, each part that
+ * was). Those that are removed are not replaced.
  *
  * Thread:  any. Several launches may run at once.
  * Success: at least min are ready.

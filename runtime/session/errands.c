@@ -29,7 +29,7 @@ typedef struct mst_errand {
     bool post;        /* nobody waits for it, but the worker's count */
     mst_member *from; /* NULL: its link is gone */
     mst_pool *pool;   /* of this; borrowed */
-    mst_log *log;     /* borrowed */
+    mst_member *by;   /* who made it; as long as the session */
     uint64_t id;      /* the worker's */
     uint32_t target;
     size_t len;
@@ -83,9 +83,9 @@ static void call_done(mst_call *call)
 
     mst_payload_unref(&call->payload);
     if (e->post && call->code != MUSTER_OK)
-        mst_log_line(e->log, MUSTER_LOG_WARN, "POST-FAILED",
-                     "rank=%u by=%u handler=%s why=%s", call->rank,
-                     call->caller, call->name,
+        mst_log_some(&e->by->m->log, &e->by->gate, MUSTER_LOG_WARN,
+                     "POST-FAILED", "rank=%u by=%u handler=%s why=%s",
+                     call->rank, call->caller, call->name,
                      call->text != NULL ? call->text : "no memory");
     if (e->from == NULL) {
         errand_free(e);
@@ -244,7 +244,7 @@ static mst_errand *errand_create(mst_member *w, const mst_record *r)
     memcpy(e->name, r->text.at, r->text.len);
     e->name[r->text.len] = '\0';
     e->pool = w->m->pool;
-    e->log = &w->m->log;
+    e->by = w;
     e->from = w;
     e->id = r->id;
     e->target = r->peer;

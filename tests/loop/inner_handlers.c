@@ -130,18 +130,16 @@ static int weigh(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 }
 MUSTER_HANDLER(weigh);
 
-/* So many calls of the other worker at once; answers how many of them were
- * answered. */
-static int crowd(muster_ctx *ctx, const char *name, const void *body,
-                 size_t len, unsigned long n, muster_out *out)
+/* So many calls of a worker at once; answers how many of them were answered. */
+static int crowd(muster_ctx *ctx, uint32_t rank, const char *name,
+                 const void *body, size_t len, unsigned long n, muster_out *out)
 {
     muster_future **futures = calloc(n, sizeof(muster_future *));
     unsigned long nanswered = 0, nstarted = 0;
     muster_error err = {0};
 
     while (futures != NULL && nstarted < n &&
-           muster_call_start(muster_ctx_muster(ctx),
-                             muster_ctx_rank(ctx) % 2 + 1, name, body, len, 0,
+           muster_call_start(muster_ctx_muster(ctx), rank, name, body, len, 0,
                              &futures[nstarted], &err) == MUSTER_OK)
         nstarted++;
     for (unsigned long i = 0; i < nstarted; i++) {
@@ -167,7 +165,8 @@ static int many_weigh(muster_ctx *ctx, const void *in, size_t len,
     if (body == NULL)
         return muster_fail(ctx, 1, "no memory");
     text_of(in, len, text);
-    rc = crowd(ctx, "weigh", body, mib, strtoul(text, NULL, 10), out);
+    rc = crowd(ctx, muster_ctx_rank(ctx) % 2 + 1, "weigh", body, mib,
+               strtoul(text, NULL, 10), out);
     free(body);
     return rc;
 }
@@ -180,7 +179,8 @@ static int many_rings(muster_ctx *ctx, const void *in, size_t len,
     char text[512];
 
     text_of(in, len, text);
-    return crowd(ctx, "ring", "3", 1, strtoul(text, NULL, 10), out);
+    return crowd(ctx, muster_ctx_rank(ctx) % 2 + 1, "ring", "3", 1,
+                 strtoul(text, NULL, 10), out);
 }
 MUSTER_HANDLER(many_rings);
 
@@ -209,28 +209,11 @@ MUSTER_HANDLER(mirror);
  * were answered. */
 static int many(muster_ctx *ctx, const void *in, size_t len, muster_out *out)
 {
-    muster_future **futures;
     char text[512];
-    unsigned long n, nanswered = 0, nstarted = 0;
-    muster_error err = {0};
 
     text_of(in, len, text);
-    n = strtoul(text, NULL, 10);
-    futures = calloc(n, sizeof(muster_future *));
-    while (futures != NULL && nstarted < n &&
-           muster_call_start(muster_ctx_muster(ctx), muster_ctx_rank(ctx),
-                             "mirror", "x", 1, 0, &futures[nstarted],
-                             &err) == MUSTER_OK)
-        nstarted++;
-    for (unsigned long i = 0; i < nstarted; i++) {
-        nanswered += muster_future_result(futures[i], NULL, &err) == MUSTER_OK;
-        muster_future_destroy(&futures[i]);
-    }
-    free(futures);
-    if (nanswered < n)
-        return muster_fail(ctx, 100 + (int)err.code, "%lu of %lu: %s",
-                           nanswered, n, err.text);
-    return muster_out_printf(out, "%lu", nanswered);
+    return crowd(ctx, muster_ctx_rank(ctx), "mirror", "x", 1,
+                 strtoul(text, NULL, 10), out);
 }
 MUSTER_HANDLER(many);
 

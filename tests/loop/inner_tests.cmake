@@ -10,6 +10,7 @@ foreach(name it_inner it_inner_credit it_inner_posts it_blobs it_channels
     endif()
 endforeach()
 target_link_options(it_inner PRIVATE LINKER:--wrap=pthread_create)
+target_sources(it_inner PRIVATE ../support/no_threads.c)
 target_link_options(it_blobs PRIVATE LINKER:--wrap=tsearch)
 loop_test(it_blobs_shared 60)
 target_sources(it_blobs_shared PRIVATE

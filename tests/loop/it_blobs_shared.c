@@ -223,8 +223,10 @@ static void a_place_has_what_was_put_there_last(void **state)
                         MUSTER_OK, r->err);
             free(data);
         }
-        while (bulk_figures_of(r, 1).uses < 4)
+        for (int i = 0; bulk_figures_of(r, 1).uses < 4; i++) {
+            assert_true(i < RIG_WAIT_MS);
             poll(NULL, 0, 1);
+        }
         kill(rig_pid(r, 1), SIGCONT);
         for (unsigned i = 0; i < 4; i++) {
             muster_reply *reply = NULL;

@@ -1,10 +1,9 @@
 /* it_inner.c - calls that handlers make: to the manager, to each other, to
  * themselves, and what becomes of them. */
+#include "no_threads.h"
 #include "rig.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,23 +100,6 @@ static int map_below(muster_ctx *ctx, const void *in, size_t len,
                            : muster_fail(ctx, 1, "%s", err.text);
 }
 MUSTER_HANDLER(map_below);
-
-/* ------------------------------------------------------ a limit of threads */
-
-static atomic_bool no_threads;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg)
-{
-    return atomic_load(&no_threads)
-               ? EAGAIN
-               : __real_pthread_create(thread, attr, fn, arg);
-}
 
 /* ----------------------------------------------------------------- rig -- */
 

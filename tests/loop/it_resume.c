@@ -155,8 +155,10 @@ static void foe_begins(uint32_t most_bytes)
     atomic_store(&foe.cuts, 0);
     assert_int_equal(pthread_create(&foe.thread, NULL, cut_on, NULL), 0);
     foe.acts = true;
-    while (atomic_load(&foe.cuts) == 0) /* it is at work */
+    for (int i = 0; atomic_load(&foe.cuts) == 0; i++) { /* is it at work? */
+        assert_true(i < RIG_WAIT_MS);
         poll(NULL, 0, 1);
+    }
 }
 
 static void foe_stops(void)

@@ -1,13 +1,14 @@
 /* ut_executor.c - who runs when: places, handlers that wait, threads. */
 #include "unit.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "call/executor.h"
 #include "call/registry.h"
+
+#include "no_threads.h"
 
 #define PATIENCE_MS 10000
 #define ROUNDS 200
@@ -21,22 +22,6 @@ typedef struct shop {
 
 static shop *the_shop;
 static atomic_int together, waiting;
-static atomic_bool no_threads;
-
-/* The linker puts it before the one of the system, as at a limit of threads. */
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-                          void *(*fn)(void *arg), void *arg)
-{
-    return atomic_load(&no_threads)
-               ? EAGAIN
-               : __real_pthread_create(thread, attr, fn, arg);
-}
-
 static bool work(void *arg)
 {
     (void)arg;
