@@ -211,9 +211,11 @@ static void forward(relay *r, int which, int side)
         close_pair(pair);
     else if (n == 0)
         end_pair(pair);
+    else if (r->after > (uint64_t)n)
+        r->after -= (uint64_t)n;
     else if (r->after > 0) {
-        r->cut = r->after <= (uint64_t)n;
-        r->after = r->cut ? 0 : r->after - (uint64_t)n;
+        r->cut = true;
+        r->after = 0;
     }
     r->frozen = r->frozen || then == RELAY_FREEZE;
 }
