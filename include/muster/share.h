@@ -56,7 +56,9 @@ MUSTER_API muster_err muster_put(muster *m, const char *name, const void *data,
  * Thread:  any, on the manager.
  * Success: no worker finds it any more.
  * Errors:  MUSTER_ENOENT   there is no such blob
- *          MUSTER_EINVAL, MUSTER_ENOMEM, MUSTER_ETIMEOUT, MUSTER_ECLOSED
+ *          MUSTER_ENOMEM   some workers were not told and keep it until they
+ *                          end or its name is put again
+ *          MUSTER_EINVAL, MUSTER_ETIMEOUT, MUSTER_ECLOSED
  */
 MUSTER_API muster_err muster_drop(muster *m, const char *name,
                                   muster_error *err);
