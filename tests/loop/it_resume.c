@@ -1,122 +1,16 @@
 /* it_resume.c - links that are cut again and again, at seeded moments and in
  * the middle of records: nothing is lost, nothing comes or runs twice.
  * RESUME_SEED is another seed, RESUME_TIMES more of everything. */
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "relay.h"
-#include "resume_handlers.h"
-#include "rig.h"
+#include "resume_rig.h"
 
-#define WORKERS 3
 #define WINDOW 200
 
-/* A session whose workers were started by hand, so that their output comes by
- * the link; all links go through the relay. Large payloads go past it, by a
- * port of their own, if `bulk` is not "off". */
-static struct {
-    rig *r;
-    char dir[64], advertise[64];
-    pthread_t launch;
-    muster_err rc;
-    muster_error err;
-    uint32_t n, next_item;
-    pid_t pids[WORKERS + 1];
-} at;
-
-static relay *way;
 static uint64_t seed, times = 1;
-
-/* ------------------------------------------------------------- up, down -- */
-
-static pid_t start_worker(uint32_t rank)
-{
-    char path[128];
-    char *argv[] = {(char *)"muster-worker", (char *)"--cookie", path, NULL};
-    const pid_t pid = fork();
-    int null;
-
-    assert_true(pid >= 0);
-    if (pid > 0)
-        return pid;
-    snprintf(path, sizeof(path), "%s/worker-%u.join", at.dir, rank);
-    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
-        _exit(99);
-    execv(RIG_WORKER, argv);
-    _exit(99);
-}
-
-static void *launch(void *arg)
-{
-    (void)arg;
-    at.rc = muster_launch(at.r->m, at.n, 0, NULL, &at.err);
-    return NULL;
-}
-
-static rig *up_with(uint32_t n, int64_t heartbeat_ms, const char *bulk)
-{
-    muster_options o = rig_options();
-
-    o.bulk = bulk;
-    memset(&at, 0, sizeof(at));
-    at.n = n;
-    o.port = relay_free_port();
-    assert_true(o.port != 0);
-    way = relay_create(o.port);
-    assert_non_null(way);
-    snprintf(at.dir, sizeof(at.dir), "/tmp/it_resume.%d", (int)getpid());
-    snprintf(at.advertise, sizeof(at.advertise), "127.0.0.1:%u",
-             relay_port(way));
-    o.launcher = MUSTER_LAUNCHER_JOIN;
-    o.join_dir = at.dir;
-    o.advertise = at.advertise;
-    o.heartbeat_timeout_ms = heartbeat_ms;
-    o.call_timeout_ms = 60000;
-    at.r = rig_open(&o);
-    assert_int_equal(pthread_create(&at.launch, NULL, launch, NULL), 0);
-    for (uint32_t rank = 1; rank <= n; rank++) {
-        assert_non_null(rig_event_to(at.r, rank, MUSTER_BOOTING, RIG_WAIT_MS));
-        at.pids[rank] = start_worker(rank);
-    }
-    pthread_join(at.launch, NULL);
-    assert_code(at.rc, MUSTER_OK, at.err);
-    assert_code(muster_module_ship(at.r->m, RESUME_HANDLERS, &at.err),
-                MUSTER_OK, at.err);
-    return at.r;
-}
-
-static rig *up(uint32_t n, int64_t heartbeat_ms)
-{
-    return up_with(n, heartbeat_ms, NULL);
-}
-
-static int status_of(uint32_t rank)
-{
-    int status = 0;
-
-    if (at.pids[rank] <= 0)
-        return -1;
-    while (waitpid(at.pids[rank], &status, 0) < 0)
-        assert_int_equal(errno, EINTR);
-    at.pids[rank] = 0;
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static void down(void)
-{
-    rig_down(&at.r);
-    for (uint32_t rank = 1; rank <= at.n; rank++)
-        status_of(rank);
-    relay_destroy(&way);
-}
 
 /* ------------------------------------------------------- the adversary -- */
 
@@ -129,6 +23,19 @@ static struct {
     atomic_uint cuts;
 } foe;
 
+/* On a busy machine a handshake takes longer than the next cut takes to come:
+ * without this a link could be cut for ever. */
+static void let_them_come_back(void)
+{
+    muster_info info = {.state = MUSTER_READY};
+
+    for (uint32_t rank = 1; rank <= at.n; rank++)
+        while (!atomic_load(&foe.stop) &&
+               muster_worker_info(at.r->m, rank, &info, NULL) == MUSTER_OK &&
+               info.state == MUSTER_CUT)
+            poll(NULL, 0, 1);
+}
+
 /* Cuts after so many bytes, from one to most_bytes; each order of magnitude
  * as often as another, so that handshakes are met, too. */
 static void *cut_on(void *arg)
@@ -136,22 +43,24 @@ static void *cut_on(void *arg)
     uint64_t x = seed * 0x9e3779b97f4a7c15 + 1;
 
     (void)arg;
-    while (!atomic_load(&foe.stop)) {
-        const int before = relay_connections(way);
+    for (unsigned n = 1; !atomic_load(&foe.stop); n++) {
+        const int before = relay_connections(at.way);
         uint32_t below = 16u << chance(&x, 20);
 
         if (below > foe.most_bytes)
             below = foe.most_bytes;
         if (chance(&x, 4) == 0)
-            relay_cut(way);
+            relay_cut(at.way);
         else
-            relay_cut_after(way, 1 + chance(&x, below));
+            relay_cut_after(at.way, 1 + chance(&x, below));
         atomic_fetch_add(&foe.cuts, 1);
         for (int i = 0; i < 100 * RIG_SLOW && !atomic_load(&foe.stop) &&
-                        relay_connections(way) == before;
+                        relay_connections(at.way) == before;
              i++)
             poll(NULL, 0, 1);
         poll(NULL, 0, (int)chance(&x, 20));
+        if (n % 8 == 0)
+            let_them_come_back();
     }
     return NULL;
 }
@@ -160,7 +69,7 @@ static void foe_begins(uint32_t most_bytes)
 {
     atomic_store(&foe.stop, false);
     foe.most_bytes = most_bytes;
-    foe.before = relay_connections(way);
+    foe.before = relay_connections(at.way);
     atomic_store(&foe.cuts, 0);
     assert_int_equal(pthread_create(&foe.thread, NULL, cut_on, NULL), 0);
     foe.acts = true;
@@ -173,7 +82,7 @@ static void foe_begins(uint32_t most_bytes)
 /* A link was cut, and came back. */
 static bool foe_has_met(void)
 {
-    return relay_connections(way) > foe.before;
+    return relay_connections(at.way) > foe.before;
 }
 
 static void foe_stops(void)
@@ -181,115 +90,32 @@ static void foe_stops(void)
     foe.acts = false;
     atomic_store(&foe.stop, true);
     pthread_join(foe.thread, NULL);
-    relay_cut_after(way, 0);
+    relay_cut_after(at.way, 0);
 }
 
 static void foe_ends(const char *what, uint32_t n)
 {
     foe_stops();
     print_message("           %s: %u, cuts: %u, connections: %d\n", what, n,
-                  atomic_load(&foe.cuts), relay_connections(way));
+                  atomic_load(&foe.cuts), relay_connections(at.way));
     assert_true(foe_has_met());
 }
 
 static int teardown(void **state)
 {
-    int rc;
-
     if (foe.acts)
         foe_stops();
-    rc = rig_teardown(state);
-    for (uint32_t rank = 1; rank <= WORKERS; rank++)
-        if (at.pids[rank] > 0) {
-            kill(at.pids[rank], SIGKILL);
-            status_of(rank);
-        }
-    relay_destroy(&way);
-    return rc;
+    return resume_teardown(state);
 }
 
-/* ---------------------------------------------------------------- items -- */
-
-static uint32_t take_items(uint32_t n)
-{
-    const uint32_t first = at.next_item;
-
-    at.next_item += n;
-    assert_true(at.next_item <= RESUME_ITEMS);
-    return first;
-}
-
-static void *request(uint32_t item, size_t bytes, uint32_t back,
-                     uint32_t target, size_t *len)
-{
-    const resume_head head = {item, back, target, 0};
-    unsigned char *body = malloc(sizeof(head) + bytes);
-
-    assert_non_null(body);
-    memcpy(body, &head, sizeof(head));
-    resume_fill(body + sizeof(head), item, bytes);
-    *len = sizeof(head) + bytes;
-    return body;
-}
-
-/* Each of the items was run once, somewhere. */
-static void assert_each_once(uint32_t first, uint32_t n)
-{
-    const uint32_t range[2] = {first, n};
-    unsigned char *sum = calloc(n, 1);
-    muster_results *all = NULL;
-    uint32_t never = 0, again = 0;
-
-    assert_non_null(sum);
-    assert_code(muster_broadcast(at.r->m, NULL, "tally", range, sizeof(range),
-                                 60000, &all, &at.err),
-                MUSTER_OK, at.err);
-    for (size_t w = 0; w < all->n; w++) {
-        assert_int_equal(all->items[w].len, n);
-        for (uint32_t i = 0; i < n; i++)
-            sum[i] += ((const unsigned char *)all->items[w].data)[i];
-    }
-    muster_results_destroy(&all);
-    for (uint32_t i = 0; i < n; i++) {
-        never += sum[i] == 0;
-        again += sum[i] > 1;
-    }
-    free(sum);
-    if (never + again > 0)
-        fail_msg("of %u items %u were never run and %u more than once", n,
-                 never, again);
-}
-
-static void start(uint32_t rank, const char *name, uint32_t item, size_t bytes,
-                  uint32_t back, uint32_t target, muster_future **f)
-{
-    size_t len;
-    void *body = request(item, bytes, back, target, &len);
-
-    assert_code(
-        muster_call_start(at.r->m, rank, name, body, len, 60000, f, &at.err),
-        MUSTER_OK, at.err);
-    free(body);
-}
-
-static void finish(muster_future **f, uint32_t item, uint32_t back)
-{
-    muster_reply *reply = NULL;
-
-    assert_code(muster_future_result(*f, &reply, &at.err), MUSTER_OK, at.err);
-    assert_int_equal(reply->len, back);
-    assert_int_equal(
-        resume_check((const unsigned char *)reply->data, item, back), back);
-    muster_reply_destroy(&reply);
-    muster_future_destroy(f);
-}
+/* ---------------------------------------------------------------- tests -- */
 
 /* n calls, so many at a time, of random sizes up to `most` both ways. Returns
  * the first of their items. */
 static uint32_t some_calls(const char *name, uint32_t n, uint32_t window,
                            uint32_t most)
 {
-    const uint32_t first = take_items(n);
+    const uint32_t first = resume_take(n);
     muster_future **futures = calloc(n, sizeof(*futures));
     uint32_t *back = calloc(n, sizeof(*back)), ended = 0;
     uint64_t x = seed + n;
@@ -298,13 +124,13 @@ static uint32_t some_calls(const char *name, uint32_t n, uint32_t window,
     assert_non_null(back);
     for (uint32_t i = 0; i < n; i++) {
         back[i] = chance(&x, most);
-        start(1 + i % at.n, name, first + i, chance(&x, most), back[i],
-              1 + chance(&x, at.n), &futures[i]);
+        resume_start(1 + i % at.n, name, first + i, chance(&x, most), back[i],
+                     1 + chance(&x, at.n), &futures[i]);
         for (; i - ended >= window - 1; ended++)
-            finish(&futures[ended], first + ended, back[ended]);
+            resume_finish(&futures[ended], first + ended, back[ended]);
     }
     for (; ended < n; ended++)
-        finish(&futures[ended], first + ended, back[ended]);
+        resume_finish(&futures[ended], first + ended, back[ended]);
     free(futures);
     free(back);
     return first;
@@ -323,44 +149,42 @@ static void call_items(const char *name, uint32_t n, uint32_t window,
     assert_each_once(first, all);
 }
 
-/* ---------------------------------------------------------------- tests -- */
-
 static void pipelined_calls(void **state)
 {
     (void)state;
-    up(WORKERS, 10000 * RIG_SLOW);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
     foe_begins(1u << 17);
     call_items("tick", (uint32_t)(4000 * times), WINDOW, 2000);
-    down();
+    resume_down();
 }
 
 /* The cuts are in the middle of them. */
 static void large_payloads_both_ways(void **state)
 {
     (void)state;
-    up_with(WORKERS, 10000 * RIG_SLOW, "off");
+    resume_up_with(RESUME_WORKERS, 10000 * RIG_SLOW, "off");
     foe_begins(8u << 20);
     call_items("tick", (uint32_t)(12 * times), 6, 3u << 20);
-    down();
+    resume_down();
 }
 
 /* They flow on while the link is cut. */
 static void large_payloads_beside_the_link(void **state)
 {
     (void)state;
-    up(WORKERS, 10000 * RIG_SLOW);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
     foe_begins(1u << 12);
     call_items("tick", (uint32_t)(24 * times), 6, 6u << 20);
-    down();
+    resume_down();
 }
 
 static void calls_from_worker_to_worker(void **state)
 {
     (void)state;
-    up(WORKERS, 10000 * RIG_SLOW);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
     foe_begins(1u << 17);
     call_items("via", (uint32_t)(900 * times), WINDOW, 4000);
-    down();
+    resume_down();
 }
 
 static void blocking_calls(void **state)
@@ -369,13 +193,13 @@ static void blocking_calls(void **state)
     uint32_t first;
 
     (void)state;
-    up(WORKERS, 10000 * RIG_SLOW);
-    first = take_items(n);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
+    first = resume_take(n);
     foe_begins(1u << 14);
     for (uint32_t i = 0; i < n; i++) {
         muster_reply *reply = NULL;
         size_t len;
-        void *body = request(first + i, i % 100, i % 50, 0, &len);
+        void *body = resume_request(first + i, i % 100, i % 50, 0, &len);
 
         assert_code(muster_call(at.r->m, MUSTER_ANY, "tick", body, len, 60000,
                                 &reply, &at.err),
@@ -386,7 +210,7 @@ static void blocking_calls(void **state)
     }
     foe_ends("blocking calls", n);
     assert_each_once(first, n);
-    down();
+    resume_down();
 }
 
 static void posts(void **state)
@@ -395,12 +219,12 @@ static void posts(void **state)
     uint32_t first;
 
     (void)state;
-    up(WORKERS, 10000 * RIG_SLOW);
-    first = take_items(n);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
+    first = resume_take(n);
     foe_begins(1u << 16);
     for (uint32_t i = 0; i < n; i++) {
         size_t len;
-        void *body = request(first + i, i % 500, 0, 0, &len);
+        void *body = resume_request(first + i, i % 500, 0, 0, &len);
 
         assert_code(
             muster_post(at.r->m, 1 + i % at.n, "tick", body, len, &at.err),
@@ -411,7 +235,7 @@ static void posts(void **state)
     }
     foe_ends("posts", n);
     assert_each_once(first, n); /* behind the last of them on each link */
-    down();
+    resume_down();
 }
 
 static void a_map(void **state)
@@ -424,10 +248,11 @@ static void a_map(void **state)
 
     (void)state;
     assert_non_null(items);
-    up(WORKERS, 10000 * RIG_SLOW);
-    first = take_items(n);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
+    first = resume_take(n);
     for (uint32_t i = 0; i < n; i++)
-        items[i].data = request(first + i, i % 3000, i % 700, 0, &items[i].len);
+        items[i].data =
+            resume_request(first + i, i % 3000, i % 700, 0, &items[i].len);
     o.items = items;
     o.nitems = n;
     o.batch = 1;
@@ -442,7 +267,7 @@ static void a_map(void **state)
     free(items);
     muster_results_destroy(&all);
     assert_each_once(first, n);
-    down();
+    resume_down();
 }
 
 static void broadcasts_and_blobs(void **state)
@@ -453,12 +278,12 @@ static void broadcasts_and_blobs(void **state)
 
     (void)state;
     assert_non_null(bytes);
-    up(WORKERS, 10000 * RIG_SLOW);
+    resume_up(RESUME_WORKERS, 10000 * RIG_SLOW);
     foe_begins(2u << 20);
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t item = take_items(1);
+        const uint32_t item = resume_take(1);
         size_t len;
-        void *body = request(item, RIG_MIB, 1000, 0, &len);
+        void *body = resume_request(item, RIG_MIB, 1000, 0, &len);
         muster_results *all = NULL;
 
         assert_code(muster_broadcast(at.r->m, NULL, "tick", body, len, 60000,
@@ -478,7 +303,7 @@ static void broadcasts_and_blobs(void **state)
     }
     foe_ends("broadcasts and blobs of 1 MiB", n);
     free(bytes);
-    down();
+    resume_down();
 }
 
 static void what_is_printed(void **state)
@@ -487,11 +312,11 @@ static void what_is_printed(void **state)
     char want[64];
 
     (void)state;
-    up(1, 10000 * RIG_SLOW);
+    resume_up(1, 10000 * RIG_SLOW);
     foe_begins(1u << 15);
     for (uint32_t i = 0; i < calls; i++) {
         size_t len;
-        void *body = request(i, 0, lines, 0, &len);
+        void *body = resume_request(i, 0, lines, 0, &len);
 
         assert_code(
             muster_call(at.r->m, 1, "speak", body, len, 60000, NULL, &at.err),
@@ -515,93 +340,7 @@ static void what_is_printed(void **state)
         assert_null(line);
     }
     pthread_mutex_unlock(&at.r->lock);
-    down();
-}
-
-/* ------------------------------------------------- a cut that is held on -- */
-
-static void a_cut_of_half_the_time_out(void **state)
-{
-    const int64_t heartbeat = 2000 * RIG_SLOW;
-    rig *r = up(2, heartbeat);
-    const int64_t began = rig_now_ms();
-    muster_future *lingers, *waits, *late;
-    muster_info info;
-
-    (void)state;
-    lingers = rig_start(r, 1, "linger", "");
-    assert_non_null(rig_take_line(r, 1, "lingers", RIG_WAIT_MS));
-    relay_hold(way);
-    for (uint32_t rank = 1; rank <= 2; rank++)
-        assert_non_null(rig_event_to(r, rank, MUSTER_CUT, RIG_WAIT_MS));
-    /* one that is cut counts, and what is asked of it waits */
-    assert_int_equal(muster_size(r->m), 2);
-    start(2, "tick", take_items(1), 10, 10, 0, &waits);
-    start(2, "tick", take_items(1), 10, 10, 0, &late);
-    assert_false(muster_future_wait(waits, 20));
-    /* deadlines run on, and who is cancelled is told when it is back */
-    assert_code(rig_call(r, 2, "tick", "x", 100), MUSTER_ETIMEOUT, r->err);
-    muster_future_cancel(lingers);
-    assert_code(rig_result(r, &lingers), MUSTER_ECANCELED, r->err);
-    while (rig_now_ms() - began < heartbeat / 2)
-        poll(NULL, 0, 10);
-    assert_code(muster_worker_info(r->m, 1, &info, &r->err), MUSTER_OK, r->err);
-    assert_int_equal(info.state, MUSTER_CUT);
-    relay_release(way);
-    finish(&waits, 0, 10);
-    finish(&late, 1, 10);
-    assert_each_once(0, 2);
-    assert_non_null(rig_take_line(r, 1, "cancelled", RIG_WAIT_MS));
-    assert_true(rig_logged(r, "LINK-RESUMED", "rank=1", RIG_WAIT_MS));
-    down();
-}
-
-static void a_cut_of_more_than_the_time_out(void **state)
-{
-    const int64_t heartbeat = 800 * RIG_SLOW;
-    rig *r = up(2, heartbeat);
-    const int64_t began = rig_now_ms();
-    muster_future *f;
-    muster_info info;
-
-    (void)state;
-    f = rig_start(r, 1, "linger", "");
-    assert_non_null(rig_take_line(r, 1, "lingers", RIG_WAIT_MS));
-    relay_hold(way);
-    assert_code(rig_result(r, &f), MUSTER_ELOST, r->err);
-    assert_words(r->err.text, "worker 1", "cut", "did not come back");
-    assert_within("a link that was cut too long", began, 1500);
-    while (rig_now_ms() - began < heartbeat * 3 / 2)
-        poll(NULL, 0, 10);
-    relay_release(way);
-    for (uint32_t rank = 1; rank <= 2; rank++) {
-        assert_non_null(rig_event_to(r, rank, MUSTER_LOST, RIG_WAIT_MS));
-        /* it says why: cut for too long, or the manager's no */
-        assert_in_range(status_of(rank), 75, 77);
-    }
-    assert_code(muster_worker_info(r->m, 1, &info, &r->err), MUSTER_OK, r->err);
-    assert_words(info.verdict, "cut", "ago", "did not come back");
-    assert_int_equal(muster_size(r->m), 0);
-    down();
-}
-
-static void one_that_drains_is_cut(void **state)
-{
-    const uint32_t one = 1;
-    rig *r = up(1, 10000 * RIG_SLOW);
-    const uint32_t first = take_items(100);
-    muster_future *futures[100];
-
-    (void)state;
-    for (uint32_t i = 0; i < 100; i++)
-        start(1, "tick", first + i, 100, 50000, 0, &futures[i]);
-    relay_cut_after(way, 100000);
-    assert_code(muster_remove(r->m, &one, 1, RIG_WAIT_MS, &r->err), MUSTER_OK,
-                r->err);
-    for (uint32_t i = 0; i < 100; i++)
-        finish(&futures[i], first + i, 50000);
-    assert_int_equal(status_of(1), 0);
-    down();
+    resume_down();
 }
 
 int main(void)
@@ -618,9 +357,6 @@ int main(void)
         resume_test(a_map),
         resume_test(broadcasts_and_blobs),
         resume_test(what_is_printed),
-        resume_test(a_cut_of_half_the_time_out),
-        resume_test(a_cut_of_more_than_the_time_out),
-        resume_test(one_that_drains_is_cut),
     };
 
     seed = text != NULL ? strtoull(text, NULL, 10) : 1;

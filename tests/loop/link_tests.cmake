@@ -42,11 +42,15 @@ target_compile_definitions(it_secrets PRIVATE
     API_SERVER="${PROJECT_SOURCE_DIR}/tests/support/apiserver.py")
 set_tests_properties(it_secrets PROPERTIES SKIP_RETURN_CODE 77)
 test_module(resume_handlers SOURCE resume_handlers.c NAME resume_handlers)
-loop_test(it_resume 240)
-target_sources(it_resume PRIVATE ../support/relay.c resume_handlers.c)
-target_compile_definitions(it_resume PRIVATE
-    RESUME_HANDLERS="$<TARGET_FILE:resume_handlers>")
-add_dependencies(it_resume resume_handlers)
+foreach(name it_resume it_cut)
+    loop_test(${name} 240)
+    target_sources(${name} PRIVATE ../support/resume_rig.c ../support/relay.c
+                                   resume_handlers.c)
+    target_include_directories(${name} PRIVATE .)
+    target_compile_definitions(${name} PRIVATE
+        RESUME_HANDLERS="$<TARGET_FILE:resume_handlers>")
+    add_dependencies(${name} resume_handlers)
+endforeach()
 test_module(bulk_handlers SOURCE bulk_handlers.c NAME bulk_handlers)
 foreach(name it_bulk it_bulk_port)
     loop_test(${name} 120)

@@ -1,4 +1,4 @@
-/* resume_handlers.h - what it_resume.c and its handlers say to each other. */
+/* resume_handlers.h - what resume_rig.c and its handlers say to each other. */
 #ifndef RESUME_HANDLERS_H
 #define RESUME_HANDLERS_H
 
