@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-#include "resume_handlers.h"
 #include "relay.h"
+#include "resume_handlers.h"
 #include "rig.h"
 
 #define RESUME_WORKERS 3
