@@ -28,7 +28,7 @@ static double attack_s(void)
 {
     const char *text = getenv("MUSTER_ATTACK_S");
 
-    return text != NULL ? strtod(text, NULL) : 2;
+    return text != NULL ? strtod(text, NULL) : 3;
 }
 
 static uint16_t port_of(rig *r)
@@ -202,7 +202,7 @@ static double work(rig *r, double seconds)
 static void by_turns(rig *r, double seconds, const char *path, double *with,
                      double *without)
 {
-    const int turns = seconds >= 30 ? 6 : 2;
+    const int turns = seconds >= 30 ? 6 : 3;
     const double slice = seconds / turns;
 
     *with = *without = 0;
@@ -234,7 +234,8 @@ static void none_gets_in_and_work_goes_on(void **state)
     rss = rss_kib() - rss;
     print_message("calls/s: %.0f with, %.0f without: %.2f; memory %+ld KiB\n",
                   with, without, with / without, rss);
-    assert_true(with / without > (seconds >= 30 ? 0.8 : 0.4));
+    if (RIG_SLOW == 1) /* what a sanitizer makes of it says nothing */
+        assert_true(with / without > (seconds >= 30 ? 0.8 : 0.4));
     assert_in_range(rss > 0 ? rss : 0, 0, RSS_MOST_KIB * RIG_SLOW);
     rig_alive(r, 2);
     unlink(path);
