@@ -43,7 +43,7 @@ target_compile_definitions(it_secrets PRIVATE
 set_tests_properties(it_secrets PROPERTIES SKIP_RETURN_CODE 77)
 test_module(resume_handlers SOURCE resume_handlers.c NAME resume_handlers)
 foreach(name it_resume it_cut)
-    loop_test(${name} 240)
+    loop_test(${name} 400)
     target_sources(${name} PRIVATE ../support/resume_rig.c ../support/relay.c
                                    resume_handlers.c)
     target_include_directories(${name} PRIVATE .)
