@@ -2,11 +2,15 @@
  * everything that is cancelled at once. */
 #include "rig.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <muster/worker.h>
+
+static atomic_bool runs_here;
 
 /* A handler of this program, rank 0. */
 static int until_told(muster_ctx *ctx, const void *in, size_t len,
@@ -14,6 +18,7 @@ static int until_told(muster_ctx *ctx, const void *in, size_t len,
 {
     (void)in;
     (void)len;
+    atomic_store(&runs_here, true);
     while (!muster_ctx_canceled(ctx))
         sched_yield();
     return muster_out_printf(out, "told here");
@@ -176,6 +181,10 @@ static void a_handler_here_is_told(void **state)
     muster_future *f = rig_start(r, 0, "until_told", "");
 
     (void)state;
+    for (int i = 0; !atomic_load(&runs_here); i++) {
+        assert_true(i < RIG_WAIT_MS);
+        poll(NULL, 0, 1);
+    }
     assert_false(muster_future_wait(f, 50));
     muster_future_interrupt(f, 0, 0);
     assert_text(r, &f, "told here");
