@@ -29,7 +29,7 @@ said two '^where 2: two-worker-'
 nothing_left
 
 say "two managers in one namespace: the end of one is nothing to the other"
-manager stays run -n 2 "$script" map 100 150
+manager stays run -n 2 "$script" map 300 150
 says stays 60 mapping
 manager goes run -n 2 "$script" where
 ends goes 60
@@ -39,7 +39,7 @@ same "the other's workers" "$(workers -l "$OURS,muster/prefix=stays-worker" \
     --field-selector status.phase=Running -o name | wc -l)" 2
 ends stays 60
 ended stays 0
-said stays '^mapped 100, 0 failed$'
+said stays '^mapped 300, 0 failed$'
 same "workers that it lost" "$(log stays WORKER-LOST)" 0
 nothing_left
 
