@@ -211,9 +211,8 @@ nothing_left_within() {
     check "no worker Pod and no Secret is left" eventually "$1" none_left
 }
 
-# A Pod that is deleted has 30 s to end, and its kubelet is not alone here.
 nothing_left() {
-    nothing_left_within 90
+    nothing_left_within 30
 }
 
 # ----------------------------------------------------------------- managers --
