@@ -35,6 +35,8 @@ target_link_libraries(attacker PRIVATE PkgConfig::ZMQ PkgConfig::SODIUM)
 loop_test(it_attack 180)
 target_compile_definitions(it_attack PRIVATE
     ATTACKER="$<TARGET_FILE:attacker>")
+target_sources(it_attack PRIVATE ../support/attack.c)
+target_link_libraries(it_attack PRIVATE PkgConfig::ZMQ PkgConfig::SODIUM)
 add_dependencies(it_attack attacker)
 set_tests_properties(it_attack PROPERTIES RUN_SERIAL ON)
 loop_test(it_secrets 60)
