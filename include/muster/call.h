@@ -234,7 +234,9 @@ MUSTER_API void muster_results_destroy(muster_results **results);
  * A handler that gives up by returning anything but 0 ends its call with
  * MUSTER_ECANCELED; one that returns 0 has its result. SIGINT does nothing by
  * itself, unless the module installs an action of its own for it (pthread_kill
- * sends it, see signal(7)).
+ * sends it, see signal(7)). It is sent once: a handler that must not miss one
+ * between its last look and a system call holds it back (pthread_sigmask) and
+ * waits with ppoll(2), which lets it in.
  *
  * Thread:  any. Does not wait.
  * Success: on its way.

@@ -12,6 +12,9 @@
 #include "forked.h"
 #include "rig.h"
 
+#define MOST 1000 /* steps of a sweep */
+#define CALL_MS (3000 * RIG_SLOW)
+
 static void on_event(void *arg, const muster_event *event)
 {
     (void)arg;
@@ -62,7 +65,7 @@ static void assert_well(muster *m, int n)
     if (have < 2)
         rc = muster_launch(m, 2 - have, 0, NULL, &err);
     forked_check(rc == MUSTER_OK, "launch after %d: %s", n, err.text);
-    rc = muster_broadcast(m, NULL, "echo", "x", 1, 3000, NULL, &err);
+    rc = muster_broadcast(m, NULL, "echo", "x", 1, CALL_MS, NULL, &err);
     forked_check(rc == MUSTER_OK, "broadcast after %d: %s", n, err.text);
 }
 
@@ -78,17 +81,19 @@ static void assert_ended(const char *what, int n, muster_err rc,
                  rc, err->code, err->text);
 }
 
-/* Run `what` with fewer and fewer failures, until nothing fails. */
-static int sweep(const char *what, int most,
+/* Run `what` with fewer and fewer failures: `least` times, and then until
+ * nothing fails. How many allocations it needs is a matter of time, too. */
+static int sweep(const char *what, int least,
                  muster_err (*fn)(muster *m, muster_error *err), muster *m)
 {
     int nfailed = 0;
     muster_err rc = MUSTER_OK;
+    muster_error err = {0};
 
-    for (int n = 1; n <= most; n++) {
+    for (int n = 1; n <= least || (rc != MUSTER_OK && n <= MOST); n++) {
         const int64_t began = rig_now_ms();
-        muster_error err = {0};
 
+        err = (muster_error){0};
         mst_alloc_fail_after(n);
         rc = fn(m, &err);
         mst_alloc_fail_after(0);
@@ -98,8 +103,8 @@ static int sweep(const char *what, int most,
             assert_well(m, n);
     }
     forked_check(nfailed > 0, "%s never failed", what);
-    forked_check(rc == MUSTER_OK, "%s still fails after %d allocations", what,
-                 most);
+    forked_check(rc == MUSTER_OK, "%s still fails after %d allocations: %s",
+                 what, MOST, err.text);
     return 0;
 }
 
@@ -145,7 +150,7 @@ static muster_err do_call(muster *m, muster_error *err)
 {
     muster_reply *reply = NULL;
     const muster_err rc = muster_call(m, MUSTER_ANY, "echo", body, sizeof(body),
-                                      3000, &reply, err);
+                                      CALL_MS, &reply, err);
 
     if (rc == MUSTER_OK)
         forked_check(reply->len == sizeof(body), "%zu bytes", reply->len);
@@ -158,7 +163,7 @@ static muster_err do_future(muster *m, muster_error *err)
     muster_future *future = NULL;
     muster_reply *reply = NULL;
     muster_err rc =
-        muster_call_start(m, MUSTER_ANY, "echo", "x", 1, 3000, &future, err);
+        muster_call_start(m, MUSTER_ANY, "echo", "x", 1, CALL_MS, &future, err);
 
     if (rc == MUSTER_OK)
         rc = muster_future_result(future, &reply, err);
@@ -181,8 +186,8 @@ static int sweep_calls(void *arg)
 static muster_err do_broadcast(muster *m, muster_error *err)
 {
     muster_results *all = NULL;
-    const muster_err rc =
-        muster_broadcast(m, NULL, "echo", body, sizeof(body), 3000, &all, err);
+    const muster_err rc = muster_broadcast(m, NULL, "echo", body, sizeof(body),
+                                           CALL_MS, &all, err);
 
     if (rc == MUSTER_OK)
         forked_check(all->n == 2, "%zu results", all->n);
@@ -208,7 +213,7 @@ static int sweep_broadcasts(void *arg)
 
 static muster_err do_remove(muster *m, muster_error *err)
 {
-    return muster_remove(m, NULL, 0, 3000, err);
+    return muster_remove(m, NULL, 0, CALL_MS, err);
 }
 
 static int sweep_remove(void *arg)
@@ -247,14 +252,14 @@ static int sweep_lost(void *arg)
 
         forked_check(muster_ranks(m, &rank, 1) == 2, "ranks");
         mst_alloc_fail_after(n);
-        rc = muster_call(m, rank, "leave", "7", 1, 3000, NULL, &err);
+        rc = muster_call(m, rank, "leave", "7", 1, CALL_MS, NULL, &err);
         (void)muster_print_list(m, null);
         mst_alloc_fail_after(0);
         assert_ended("lost", n, rc, &err, began);
         forked_check(rc != MUSTER_OK, "a worker that has ended answers");
         forked_check(muster_print_list(m, null), "no list");
         /* it is known by then whether that one lives */
-        (void)muster_call(m, rank, "echo", "x", 1, 3000, NULL, &err);
+        (void)muster_call(m, rank, "echo", "x", 1, CALL_MS, NULL, &err);
         assert_well(m, n);
     }
     fclose(null);
@@ -293,7 +298,7 @@ static muster_err do_small(muster *m, muster_error *err)
     muster_err rc = MUSTER_OK;
 
     for (size_t len = 1000; len <= 32000 && rc == MUSTER_OK; len *= 2)
-        rc = muster_call(m, 1, "echo", body, len, 3000, NULL, err);
+        rc = muster_call(m, 1, "echo", body, len, CALL_MS, NULL, err);
     return rc;
 }
 
@@ -311,7 +316,7 @@ MUSTER_HANDLER(mirror);
 
 static muster_err do_inner(muster *m, muster_error *err)
 {
-    return muster_call(m, 1, "mirror_on", request, request_len, 3000, NULL,
+    return muster_call(m, 1, "mirror_on", request, request_len, CALL_MS, NULL,
                        err);
 }
 
@@ -361,8 +366,8 @@ static int sweep_results(void *arg)
     for (int n = 1; n <= 12; n++) {
         muster_error err = {0};
         muster_future *big = NULL;
-        muster_err rc =
-            muster_call_start(m, 1, "big", "33554432", 8, 5000, &big, &err);
+        muster_err rc = muster_call_start(m, 1, "big", "33554432", 8,
+                                          2 * CALL_MS, &big, &err);
 
         forked_check(rc == MUSTER_OK, "start: %s", err.text);
         while (atomic_load(&nmade) < (unsigned)n)
