@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,13 +35,13 @@ typedef struct plan {
     unsigned rate, calls, turns;
 } plan;
 
-/* One side: works for some seconds and says how many a second. */
 typedef struct side {
     const char *name;
-    double (*work)(struct side *s, const plan *p, double seconds);
+    void (*calls)(struct side *s, unsigned n); /* at a time, all answered */
     attack attack;
     char handshake[64];
-    muster *m;
+    muster *m; /* NULL: the bare one */
+    uint32_t ranks[WORKERS];
     bare b;
     bare_id ids[WORKERS];
     pid_t children[WORKERS];
@@ -71,29 +70,19 @@ static void aim(side *s, const char *endpoint, const uint8_t *key,
     a->handshake = s->handshake;
     memcpy(a->key, key, MST_KEY_BYTES);
     if (!attack_record(a, self))
-        bench_die("record a handshake: %s", strerror(errno));
+        bench_die("no handshake was recorded");
 }
 
 /* ------------------------------------------------------------------ ours -- */
 
-static double work_ours(side *s, const plan *p, double seconds)
+static void calls_of_ours(side *s, unsigned n)
 {
-    const int64_t began = bench_now_ns();
-    const int64_t until = began + (int64_t)(seconds * 1e9);
     muster_future *futures[CALLS_MOST];
-    uint32_t ranks[WORKERS];
-    double n = 0;
 
-    if (muster_ranks(s->m, ranks, WORKERS) != WORKERS)
-        bench_die("a worker is lost");
-    while (bench_now_ns() < until) {
-        for (unsigned i = 0; i < p->calls; i++)
-            ours_start_call(s->m, ranks[i % WORKERS], &futures[i]);
-        for (unsigned i = 0; i < p->calls; i++)
-            ours_finish_call(&futures[i]);
-        n += p->calls;
-    }
-    return n * 1e9 / (double)(bench_now_ns() - began);
+    for (unsigned i = 0; i < n; i++)
+        ours_start_call(s->m, s->ranks[i % WORKERS], &futures[i]);
+    for (unsigned i = 0; i < n; i++)
+        ours_finish_call(&futures[i]);
 }
 
 static void up_ours(side *s)
@@ -101,8 +90,10 @@ static void up_ours(side *s)
     mst_pair self;
 
     s->name = "muster";
-    s->work = work_ours;
+    s->calls = calls_of_ours;
     s->m = ours_up(WORKERS);
+    if (muster_ranks(s->m, s->ranks, WORKERS) != WORKERS)
+        bench_die("there are not %d workers", WORKERS);
     mst_root_worker(s->m->root, 1, 1, &self);
     aim(s, muster_endpoint(s->m), mst_root_manager(s->m->root)->public_key,
         &self);
@@ -123,21 +114,13 @@ static void take_answer(side *s)
     while (len != sizeof(ours_request));
 }
 
-static double work_bare(side *s, const plan *p, double seconds)
+static void calls_of_bare(side *s, unsigned n)
 {
-    const int64_t began = bench_now_ns();
-    const int64_t until = began + (int64_t)(seconds * 1e9);
-    double n = 0;
-
-    while (bench_now_ns() < until) {
-        for (unsigned i = 0; i < p->calls; i++)
-            bare_send(&s->b, &s->ids[i % WORKERS], ours_request,
-                      sizeof(ours_request));
-        for (unsigned i = 0; i < p->calls; i++)
-            take_answer(s);
-        n += p->calls;
-    }
-    return n * 1e9 / (double)(bench_now_ns() - began);
+    for (unsigned i = 0; i < n; i++)
+        bare_send(&s->b, &s->ids[i % WORKERS], ours_request,
+                  sizeof(ours_request));
+    for (unsigned i = 0; i < n; i++)
+        take_answer(s);
 }
 
 static void up_bare(side *s)
@@ -148,7 +131,7 @@ static void up_bare(side *s)
     size_t len;
 
     s->name = "bare libzmq, CURVE";
-    s->work = work_bare;
+    s->calls = calls_of_bare;
     bare_open(&s->b);
     for (size_t i = 0; i < WORKERS; i++) {
         s->children[i] = bare_spawn(&s->b);
@@ -176,17 +159,31 @@ static void down(side *s)
     bare_close(&s->b);
 }
 
+/* How many calls a second. */
+static double work(side *s, const plan *p, double seconds)
+{
+    const int64_t began = bench_now_ns();
+    const int64_t until = began + (int64_t)(seconds * 1e9);
+    double n = 0;
+
+    while (bench_now_ns() < until) {
+        s->calls(s, p->calls);
+        n += p->calls;
+    }
+    return n * 1e9 / (double)(bench_now_ns() - began);
+}
+
 static void turn(side *s, const plan *p, unsigned i)
 {
     const double slice = p->seconds / p->turns;
     char line[512];
     bool none;
 
-    s->alone[i] = s->work(s, p, slice);
+    s->alone[i] = work(s, p, slice);
     s->attack.rate = p->rate;
     if (!attack_begin(&s->attack, slice))
         bench_die("start the attackers: %s", strerror(errno));
-    s->attacked[i] = s->work(s, p, 0.95 * slice);
+    s->attacked[i] = work(s, p, 0.95 * slice);
     none = attack_end(&s->attack, line, &s->attackers[i]);
     if (line[0] == '\0' || (s->m != NULL && !none))
         bench_die("the attackers failed, or were let in: %s", line);
@@ -214,7 +211,7 @@ static void compare(const plan *p)
     up_ours(&sides[0]);
     up_bare(&sides[1]);
     for (size_t k = 0; k < 2; k++)
-        sides[k].work(&sides[k], p, 0.5);
+        work(&sides[k], p, 0.5);
     for (unsigned i = 0; i < p->turns; i++)
         for (size_t k = 0; k < 2; k++)
             turn(&sides[k], p, i);

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -49,7 +48,6 @@ static bool pass_until_done(void *monitor, int client, int server, int file)
             if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
                 return true;
     }
-    errno = ETIMEDOUT;
     return false;
 }
 
@@ -79,6 +77,8 @@ static bool record_to(const attack *a, void *zmq, void *dealer,
         zmq_connect(dealer, where) != 0)
         goto out;
     at.sin_port = htons(a->port);
+    if (poll(&(struct pollfd){front, POLLIN, 0}, 1, HANDSHAKE_MS) != 1)
+        goto out;
     /* cppcheck-suppress nullPointer */
     client = accept4(front, NULL, NULL, SOCK_CLOEXEC);
     if (client < 0 || connect(server, (struct sockaddr *)&at, len) != 0)

@@ -22,7 +22,7 @@ typedef struct attack {
 
 /* Connect to the port with the key pair `self`, through this process in the
  * middle, until the handshake is over; a->handshake gets what the client said.
- * errno tells of a false. */
+ * False: it did not come to that, within two minutes. */
 bool attack_record(const attack *a, const mst_pair *self);
 
 /* Start it, for so long. False: there is no process. */
@@ -30,8 +30,8 @@ bool attack_begin(attack *a, double seconds);
 
 /* Wait until it is over.
  *
- *   line     what it printed; "" when it failed
- *   cpu_s    its processor time, in seconds
+ *   line     what it printed; "": nothing, it failed
+ *   cpu_s    its processor time, in seconds; as it was when that is not known
  *
  * True when it ended well and none of its attempts was accepted.
  */
